@@ -1,0 +1,3 @@
+#pragma once
+// libsodium: XChaCha20-Poly1305, Argon2id.
+#include <sodium.h>

@@ -1,0 +1,38 @@
+#define _GNU_SOURCE
+#include "CSystem.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+long ch_link_count(int fd) {
+  struct stat status;
+  return fstat(fd, &status) == 0 ? (long)status.st_nlink : -1;
+}
+
+static unsigned sector_bytes_at(unsigned major_no, unsigned minor_no, const char *below) {
+  char path[128];
+  unsigned bytes = 0;
+  snprintf(path, sizeof path, "/sys/dev/block/%u:%u/%squeue/physical_block_size", major_no, minor_no, below);
+  FILE *file = fopen(path, "re");
+  if (!file) return 0;
+  if (fscanf(file, "%u", &bytes) != 1) bytes = 0;
+  fclose(file);
+  return bytes;
+}
+
+unsigned ch_physical_sector_bytes(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return 0;
+  unsigned high = major(status.st_dev), low = minor(status.st_dev);
+  unsigned bytes = sector_bytes_at(high, low, "");
+  return bytes ? bytes : sector_bytes_at(high, low, "../");
+}
+
+int ch_lock_exclusively(int fd) { return flock(fd, LOCK_EX | LOCK_NB); }
+
+int ch_rename_without_replacing(const char *from, const char *to) {
+  return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+}

@@ -1,0 +1,114 @@
+#define _GNU_SOURCE
+#include "CSystem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int ch_reset_crash_signals(void) {
+  static const int crash[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGABRT, SIGQUIT, SIGSYS};
+  int failed = 0;
+  for (size_t i = 0; i < sizeof crash / sizeof *crash; i++) {
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    if (sigaction(crash[i], &standard, NULL) != 0) failed = -1;
+  }
+  return failed;
+}
+
+int ch_set_not_dumpable(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+int ch_is_dumpable(void) { return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0); }
+int ch_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
+int ch_no_new_privileges(void) { return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); }
+
+int ch_forbid_core_files(void) {
+  struct rlimit none = {0, 0};
+  return setrlimit(RLIMIT_CORE, &none);
+}
+
+// MARK: Landlock
+
+int ch_landlock_abi(void) {
+  long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  return abi < 0 ? 0 : (int)abi;
+}
+
+#define READ_ACCESS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+// The 13 rights of ABI 1; later ones are added below where the kernel knows them.
+#define ALL_ACCESS_ABI_1 ((1ULL << 13) - 1)
+#define ACCESS_REFER (1ULL << 13)
+#define ACCESS_TRUNCATE (1ULL << 14)
+
+static int allow_below(int ruleset, const char *path, uint64_t access) {
+  int fd = open(path, O_PATH | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT ? 0 : -1;
+  struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
+  int result = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+  close(fd);
+  return result;
+}
+
+int ch_landlock_confine(const char *const *writable, const char *const *readable) {
+  int abi = ch_landlock_abi();
+  if (abi < 1) {
+    errno = ENOSYS;
+    return -1;
+  }
+  uint64_t handled = ALL_ACCESS_ABI_1 | (abi >= 2 ? ACCESS_REFER : 0) | (abi >= 3 ? ACCESS_TRUNCATE : 0);
+  struct landlock_ruleset_attr attributes = {.handled_access_fs = handled};
+  int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes.handled_access_fs, 0);
+  if (ruleset < 0) return -1;
+  int result = 0;
+  uint64_t write_access = handled & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE;
+  for (; *writable && result == 0; writable++) result = allow_below(ruleset, *writable, write_access);
+  for (; *readable && result == 0; readable++) result = allow_below(ruleset, *readable, READ_ACCESS);
+  if (result == 0) result = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
+  close(ruleset);
+  return result;
+}
+
+// MARK: seccomp
+
+#if defined(__x86_64__)
+#define THIS_ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define THIS_ARCHITECTURE AUDIT_ARCH_AARCH64
+#else
+#error "seccomp filter: unknown architecture"
+#endif
+
+#define REFUSE(call) \
+  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), \
+  BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+
+int ch_seccomp_confine(void) {
+  struct sock_filter filter[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, THIS_ARCHITECTURE, 1, 0),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+#if defined(__x86_64__)
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000u, 0, 1),  // the x32 table would pass the list below
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+#endif
+    REFUSE(execve), REFUSE(execveat), REFUSE(connect), REFUSE(ptrace), REFUSE(process_vm_readv),
+    REFUSE(process_vm_writev), REFUSE(init_module), REFUSE(finit_module), REFUSE(delete_module),
+    REFUSE(kexec_load), REFUSE(bpf), REFUSE(perf_event_open), REFUSE(userfaultfd), REFUSE(mount),
+    REFUSE(umount2), REFUSE(pivot_root), REFUSE(chroot), REFUSE(setns), REFUSE(unshare),
+    REFUSE(add_key), REFUSE(request_key), REFUSE(keyctl), REFUSE(reboot), REFUSE(swapon),
+    REFUSE(swapoff), REFUSE(personality), REFUSE(io_uring_setup),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = {.len = sizeof filter / sizeof *filter, .filter = filter};
+  return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);
+}

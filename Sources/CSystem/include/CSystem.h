@@ -1,0 +1,63 @@
+#pragma once
+// Linux calls that Glibc's Swift module does not carry: secret mappings, process hardening.
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/// Random bytes from the kernel (getrandom(2)), whole or -1.
+int ch_random(void *bytes, size_t count);
+
+/// Erases in a way that the compiler keeps.
+void ch_wipe(void *bytes, size_t count);
+
+/// What keeps a secret mapping out of reach; bits of ch_secret_map's `held`.
+enum {
+  CH_HELD_MEMFD_SECRET = 1,  // not in the kernel's direct map, unreadable through /proc
+  CH_HELD_LOCKED = 2,        // never swapped
+  CH_HELD_NO_DUMP = 4,       // left out of core dumps
+  CH_HELD_NO_FORK = 8,       // wiped or absent in a child
+};
+
+/// Maps `count` bytes (whole pages) between two guard pages, locked; NULL with errno where that
+/// cannot be had. `allow_memfd` nonzero tries memfd_secret(2) first.
+void *ch_secret_map(size_t count, int allow_memfd, unsigned *held);
+
+/// Erases and unmaps what ch_secret_map gave, guard pages included.
+void ch_secret_unmap(void *base, size_t count);
+
+/// Makes whole pages of a secret mapping read-only.
+int ch_secret_seal(void *base, size_t count);
+int ch_secret_unseal(void *base, size_t count);
+
+/// Puts every signal that a crash raises back to its default action: Swift's backtracer prints the
+/// bytes behind each register.
+int ch_reset_crash_signals(void);
+
+int ch_set_not_dumpable(void);
+int ch_is_dumpable(void);
+int ch_set_no_new_privileges(void);
+int ch_no_new_privileges(void);
+int ch_forbid_core_files(void);
+
+/// The Landlock ABI of the running kernel, 0 where there is none.
+int ch_landlock_abi(void);
+
+/// Confines file access of this process: `writable` may be read and written below, `readable` read.
+/// Paths end with a NULL. Returns 0, or -1 with errno.
+int ch_landlock_confine(const char *const *writable, const char *const *readable);
+
+/// Forbids, for good, to execute programs, trace processes, load modules, open raw or packet
+/// sockets and connect to anything: the process only answers. Returns 0, or -1 with errno.
+int ch_seccomp_confine(void);
+
+/// st_nlink of an open file, or -1.
+long ch_link_count(int fd);
+
+/// Physical sector size of the block device below `fd`'s filesystem; 0 if it cannot be told.
+unsigned ch_physical_sector_bytes(int fd);
+
+/// flock(2), exclusive, without waiting: 0, or -1 with errno.
+int ch_lock_exclusively(int fd);
+
+/// renameat2(2) with RENAME_NOREPLACE.
+int ch_rename_without_replacing(const char *from, const char *to);

@@ -1,0 +1,65 @@
+package import ChatelainePrimitives
+internal import ChatelaineSecretMemory
+package import ChatelaineVocabulary
+
+/// Seals and opens envelopes. Not `Sendable`: one object a thread or event loop.
+package final class EnvelopeCipher {
+  private let aead: CommittingAEAD
+
+  package init() throws(CipherUnavailable) { aead = try CommittingAEAD() }
+
+  /// Appends an envelope of `plaintext`; needs `plaintext.byteCount + 96` free bytes.
+  ///
+  /// `salt` is 24 fresh random bytes. `contextHash` is `BindingHash.context`.
+  package func seal(
+    _ plaintext: RawSpan, as selector: Envelope.Selector, key: borrowing DerivationKey, contextHash: Digest,
+    salt: Span<UInt8>, appendingTo output: inout OutputRawSpan
+  ) {
+    precondition(salt.count == CommittingAEAD.saltByteCount, "a salt is 24 bytes")
+    var bound = InlineArray<48, UInt8>(repeating: 0)
+    writeBound(selector, salt: salt, into: &bound)
+    output.append(contentsOf: bound.span)
+    let extra = contextHash.inlineBytes
+    aead.seal(
+      plaintext, suite: selector.suite, label: .envelope, key: key, bound: bound.span, extra: extra.span,
+      appendingTo: &output)
+  }
+
+  /// Appends the plaintext of an envelope that has been parsed; needs `envelope.count - 96` free bytes.
+  package func open(
+    _ envelope: Span<UInt8>, suite: Suite, key: borrowing DerivationKey, contextHash: Digest,
+    appendingTo output: inout OutputRawSpan
+  ) throws(CommittingAEAD.Refusal) {
+    let extra = contextHash.inlineBytes
+    try aead.open(
+      envelope.extracting(Envelope.boundByteCount...), suite: suite, label: .envelope, key: key,
+      bound: envelope.extracting(0..<Envelope.boundByteCount), extra: extra.span, appendingTo: &output)
+  }
+
+  /// Overwrites the last message key; call before waiting for more work.
+  package func scrub() { aead.scrub() }
+
+  private func writeBound(_ selector: Envelope.Selector, salt: Span<UInt8>, into bound: inout InlineArray<48, UInt8>) {
+    bound[0] = UInt8(ascii: "C")
+    bound[1] = UInt8(ascii: "H")
+    bound[2] = 1
+    bound[3] = selector.kind.rawValue << 4 | selector.suite.rawValue
+    for index in 0..<8 {
+      bound[4 + index] = UInt8(truncatingIfNeeded: selector.key.id.high >> (56 - 8 * index))
+      bound[12 + index] = UInt8(truncatingIfNeeded: selector.key.id.low >> (56 - 8 * index))
+    }
+    for index in 0..<4 { bound[20 + index] = UInt8(truncatingIfNeeded: selector.key.version >> (24 - 8 * index)) }
+    for index in salt.indices { bound[24 + index] = salt[index] }
+  }
+}
+
+extension Digest {
+  /// The bytes on the stack.
+  var inlineBytes: InlineArray<32, UInt8> {
+    let (a, b, c, d) = words
+    return InlineArray<32, UInt8> { index in
+      let word = index < 16 ? (index < 8 ? a : b) : (index < 24 ? c : d)
+      return UInt8(truncatingIfNeeded: word >> (56 - 8 * (index & 7)))
+    }
+  }
+}

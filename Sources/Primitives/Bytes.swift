@@ -1,0 +1,69 @@
+internal import CPrimitives
+internal import CSystem
+package import ChatelaineSecretMemory
+
+extension SecretBytes {
+  package static func zeros(count: Int) -> SecretBytes {
+    SecretBytes(count: count) { unsafe $0.append(repeating: 0, count: count, as: UInt8.self) }
+  }
+
+  /// Fresh random bytes from the kernel.
+  package static func random(count: Int, keeping: Keeping = .slab) -> SecretBytes {
+    SecretBytes(count: count, keeping: keeping) { output in
+      unsafe output.withUnsafeMutableBytes { buffer, initializedCount in
+        unsafe fillRandomly(buffer)
+        initializedCount = buffer.count
+      }
+    }
+  }
+}
+
+/// The one source of randomness: getrandom(2). No generator in user space, whose state a VM clone
+/// or a fork could repeat.
+package enum SecureRandom {
+  /// Public random bytes: salts, ids, blinds.
+  package static func bytes(_ count: Int) -> [UInt8] {
+    unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      unsafe fillRandomly(UnsafeMutableRawBufferPointer(buffer))
+      initializedCount = count
+    }
+  }
+}
+
+@unsafe private func fillRandomly(_ buffer: UnsafeMutableRawBufferPointer) {
+  precondition(unsafe ch_random(buffer.baseAddress, buffer.count) == 0, "getrandom(2) failed")
+}
+
+/// Compares in a time that depends on the length only.
+package func constantTimeEqual(_ a: Span<UInt8>, _ b: Span<UInt8>) -> Bool {
+  guard a.count == b.count else { return false }
+  var difference: UInt8 = 0
+  for index in a.indices { difference |= a[index] ^ b[index] }
+  return difference == 0
+}
+
+/// Erases public buffers that held plaintext.
+package func erase(_ bytes: inout MutableRawSpan) {
+  unsafe bytes.withUnsafeMutableBytes { unsafe ch_erase($0.baseAddress, $0.count) }
+}
+
+extension [UInt8] {
+  /// An array of public bytes filled through an output span of exactly `rawCapacity` bytes' room.
+  package init<Failure: Error>(
+    rawCapacity: Int, initializingWith fill: (inout OutputRawSpan) throws(Failure) -> Void
+  ) throws(Failure) {
+    var failure: Failure?
+    unsafe self.init(unsafeUninitializedCapacity: rawCapacity) { buffer, initializedCount in
+      let raw = UnsafeMutableRawBufferPointer(buffer)
+      var output = unsafe OutputRawSpan(buffer: raw, initializedCount: 0)
+      do throws(Failure) {
+        try fill(&output)
+        initializedCount = unsafe output.finalize(for: raw)
+      } catch {
+        failure = error
+        initializedCount = 0
+      }
+    }
+    if let failure { throw failure }
+  }
+}

@@ -1,0 +1,33 @@
+/// Every bound of the product in one place. Nothing that arrives from outside is unbounded.
+package enum Limits {
+  /// Plaintext of one request, bytes.
+  package static let plaintextBytesMax = 1 << 20
+  /// Encryption context: pairs, bytes of a key, bytes of a value.
+  package static let contextPairsMax = 16
+  package static let contextKeyBytesMax = 64
+  package static let contextValueBytesMax = 1024
+  /// Names of tenants and keys, characters.
+  package static let nameLengthMax = 64
+  package static let subjectBytesMax = 128
+
+  /// Items of a batch call, and of its log entry.
+  package static let batchItemsMax = 1024
+  /// One log entry, bytes.
+  package static let entryBytesMax = 65_535
+  package static let entryDetailBytesMax = 16_384
+  package static let principalBytesMax = 512
+  /// Text that a caller gives for the log (actor, purpose), bytes.
+  package static let callerTextBytesMax = 256
+  /// Entries of one frame of the log.
+  package static let frameEntriesMax = 4096
+  package static let frameBytesRange = 131_072...16_777_216
+
+  package static let passphraseBytesMax = 1024
+  /// Argon2id cost of a passphrase seal: memory in KiB, passes.
+  package static let argonMemoryKiBRange: ClosedRange<UInt32> = 8192...1_048_576
+  package static let argonPassesRange: ClosedRange<UInt32> = 1...16
+
+  /// A key version rotates by itself before it has sealed this many messages or bytes.
+  package static let budgetMessagesDefault: UInt64 = 1 << 40
+  package static let budgetBytesDefault: UInt64 = 1 << 50
+}
