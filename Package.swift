@@ -61,6 +61,8 @@ let package = Package(
     room(
       "Primitives",
       knows: ["CLibcrypto", "CLibsodium", "CPrimitives", "CSystem", "SecretMemory", "Vocabulary"]),
+    room("AuditTrail", knows: ["Primitives", "Vocabulary"]),
+    room("AuditLog", knows: ["CSystem", "AuditTrail", "Primitives", "Vocabulary"]),
     room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
   ]
 )

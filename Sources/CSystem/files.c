@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+
+void ch_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 long ch_link_count(int fd) {
   struct stat status;
@@ -35,4 +38,8 @@ int ch_lock_exclusively(int fd) { return flock(fd, LOCK_EX | LOCK_NB); }
 
 int ch_rename_without_replacing(const char *from, const char *to) {
   return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+}
+
+int ch_rename_without_replacing_at(int directory, const char *from, const char *to) {
+  return renameat2(directory, from, directory, to, RENAME_NOREPLACE);
 }

@@ -37,7 +37,7 @@ package enum TextForm {
     let prefixCount = prefix.utf8.count
     guard text.count >= prefixCount, text.extracting(0..<prefixCount).equals(Array(prefix.utf8)) else { throw .prefix }
     let count = text.count - prefixCount
-    guard count % 4 != 1 else { throw .length }
+    guard count > 0, count % 4 != 1 else { throw .length }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(count * 3 / 4)
     var bits: UInt32 = 0

@@ -1,6 +1,7 @@
 internal import CPrimitives
 internal import CSystem
 package import ChatelaineSecretMemory
+package import ChatelaineVocabulary
 
 extension SecretBytes {
   package static func zeros(count: Int) -> SecretBytes {
@@ -65,5 +66,14 @@ extension [UInt8] {
       }
     }
     if let failure { throw failure }
+  }
+}
+
+extension SecureRandom {
+  /// A fresh id.
+  package static func identifier() -> Identifier {
+    var cursor = ByteCursor()
+    guard let id = try? cursor.identifier(bytes(Identifier.byteCount).span) else { preconditionFailure("16 bytes") }
+    return id
   }
 }

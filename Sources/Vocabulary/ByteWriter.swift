@@ -51,3 +51,12 @@ package struct ByteWriter: Sendable {
     }
   }
 }
+
+extension ByteWriter {
+  /// The eight bytes of a number.
+  package static func u64Bytes(_ value: UInt64) -> [UInt8] {
+    var writer = ByteWriter(capacity: 8)
+    writer.u64(value)
+    return writer.bytes
+  }
+}

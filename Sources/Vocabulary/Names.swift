@@ -28,10 +28,17 @@ package struct KeyName: Hashable, Sendable {
 /// strings by canonical equivalence, and one "character" can be 200,000 bytes long.
 private func parseName(_ bytes: Span<UInt8>) throws(InvalidName) -> String {
   guard bytes.count >= 1, bytes.count <= Limits.nameLengthMax else { throw .length }
-  for index in bytes.indices {
-    guard isNameByte(bytes[index], isFirst: index == 0) else { throw .character }
-  }
+  guard isName(bytes) else { throw .character }
   return String(copying: bytes)
+}
+
+/// Whether bytes are a tenant id or a key name.
+package func isName(_ bytes: Span<UInt8>) -> Bool {
+  guard bytes.count >= 1, bytes.count <= Limits.nameLengthMax else { return false }
+  for index in bytes.indices {
+    guard isNameByte(bytes[index], isFirst: index == 0) else { return false }
+  }
+  return true
 }
 
 private func isNameByte(_ byte: UInt8, isFirst: Bool) -> Bool {

@@ -50,6 +50,9 @@ int ch_landlock_confine(const char *const *writable, const char *const *readable
 /// sockets and connect to anything: the process only answers. Returns 0, or -1 with errno.
 int ch_seccomp_confine(void);
 
+/// Names the calling thread, for ps and gdb; 15 characters at most.
+void ch_name_thread(const char *name);
+
 /// st_nlink of an open file, or -1.
 long ch_link_count(int fd);
 
@@ -59,5 +62,6 @@ unsigned ch_physical_sector_bytes(int fd);
 /// flock(2), exclusive, without waiting: 0, or -1 with errno.
 int ch_lock_exclusively(int fd);
 
-/// renameat2(2) with RENAME_NOREPLACE.
+/// renameat2(2) with RENAME_NOREPLACE; the second form below a directory.
+int ch_rename_without_replacing_at(int directory, const char *from, const char *to);
 int ch_rename_without_replacing(const char *from, const char *to);

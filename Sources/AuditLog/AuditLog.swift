@@ -1,0 +1,169 @@
+package import ChatelaineAuditTrail
+package import ChatelaineVocabulary
+internal import Glibc
+internal import Synchronization
+
+/// The key-access log of a running service: a mailbox before the one writer.
+///
+/// A batch is whatever came in while the last one was being synced. Entries of one `append` stay
+/// together and in order, and appends of one thread keep their order.
+package final class AuditLog: Sendable {
+  package typealias Completion = @Sendable (consuming AppendOutcome) -> Void
+
+  /// What status shows.
+  package struct Head: Sendable {
+    package let epoch: EpochDescriptor
+    package let nextSequence: UInt64
+    package let segment: UInt64
+    package let segmentUsedBytes: UInt64
+    package let segmentBytes: UInt64
+  }
+
+  private let mailbox = Mailbox()
+  private let writerThread: WorkThread
+  private let fillerThread: WorkThread
+  private let shared: Shared
+
+  /// What threads share beside the mailbox.
+  private final class Shared: Sendable {
+    let head: Mutex<Head>
+    let spare: Mutex<SpareSegment>
+    let isPoisoned = Atomic<Bool>(false)
+    let fillerSignal = Signal()
+
+    init(head: Head, spare: SpareSegment) {
+      self.head = Mutex(head)
+      self.spare = Mutex(spare)
+    }
+  }
+
+  /// Starts the writer's thread, which owns `writer` from now on.
+  ///
+  /// `onPoisoned` is called once, on the writer's thread, after every waiting append was refused; a
+  /// daemon exits there.
+  package init(_ writer: sending LogWriter, onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }) {
+    let shared = Shared(head: writer.head, spare: writer.spare)
+    self.shared = shared
+    let mailbox = self.mailbox
+    let owned = Handover(writer)
+    writerThread = WorkThread(name: "audit-writer") {
+      Self.write(owned.take(), mailbox: mailbox, shared: shared, onPoisoned: onPoisoned)
+    }
+    fillerThread = WorkThread(name: "audit-filler") { Self.fill(shared) }
+  }
+
+  package var head: Head { shared.head.withLock { $0 } }
+  package var isPoisoned: Bool { shared.isPoisoned.load(ordering: .acquiring) }
+
+  /// Queues entries and returns; `completion` runs on the writer's thread once they are durable or
+  /// cannot be. It must be quick: the next batch waits for it.
+  package func append(_ drafts: [EntryDraft], completion: @escaping Completion) {
+    precondition(!drafts.isEmpty, "an append has at least one entry")
+    if !mailbox.post(Submission(drafts: drafts, completion: completion)) { completion(.failed(.closed)) }
+  }
+
+  /// Appends one entry and waits for it: for start-up and admin acts, never on an event loop.
+  package func appendAndWait(_ draft: EntryDraft) throws(AppendFailure) -> AppendedEntry {
+    let signal = Signal()
+    let outcome = Mutex<Result<AppendedEntry, AppendFailure>?>(nil)
+    append([draft]) { result in
+      let summary: Result<AppendedEntry, AppendFailure> =
+        switch consume result {
+        case .durable(let receipt):
+          .success(AppendedEntry(sequence: receipt.firstSequence, leafHash: receipt.leafHashes[0]))
+        case .failed(let failure): .failure(failure)
+        }
+      outcome.withLock { $0 = summary }
+      signal.raise()
+    }
+    signal.wait()
+    guard let result = outcome.withLock({ $0 }) else { preconditionFailure("signalled without a result") }
+    return try result.get()
+  }
+
+  /// Writes what waits, then stops the threads.
+  package func close() {
+    mailbox.close()
+    writerThread.join()
+    shared.fillerSignal.close()
+    fillerThread.join()
+  }
+
+  // MARK: Threads
+
+  private static func write(
+    _ writer: LogWriter, mailbox: Mailbox, shared: Shared, onPoisoned: (StorageFailure) -> Void
+  ) {
+    while let batch = mailbox.takeAll() {
+      var delivered = 0
+      do throws(AppendFailure) {
+        try writer.commit(batch.map(\.drafts)) { index, receipt in
+          batch[index].completion(.durable(receipt))
+          delivered = index + 1
+        }
+      } catch {
+        let isFirst = !shared.isPoisoned.load(ordering: .relaxed)
+        if case .poisoned = error { shared.isPoisoned.store(true, ordering: .releasing) }
+        for submission in batch[delivered...] { submission.completion(.failed(error)) }
+        if isFirst, case .poisoned(let failure) = error { onPoisoned(failure) }
+      }
+      publish(writer, shared)
+    }
+  }
+
+  private static func publish(_ writer: LogWriter, _ shared: Shared) {
+    let head = writer.head
+    shared.head.withLock { $0 = head }
+    let isNew = shared.spare.withLock { spare in
+      defer { spare = writer.spare }
+      return spare !== writer.spare
+    }
+    if isNew { shared.fillerSignal.raise() }
+  }
+
+  /// Fills the spare segment at a pace that stays ahead of the one under way.
+  private static func fill(_ shared: Shared) {
+    while !shared.fillerSignal.isClosed {
+      let spare = shared.spare.withLock { $0 }
+      guard !spare.isFilled else {
+        shared.fillerSignal.wait()
+        continue
+      }
+      let head = shared.head.withLock { $0 }
+      do throws(StorageFailure) { try spare.fillPiece() } catch {
+        // The disk is full or refuses: the writer says so when it needs the segment.
+        shared.fillerSignal.wait(milliseconds: 500)
+        continue
+      }
+      let used = Double(head.segmentUsedBytes) / Double(head.segmentBytes)
+      if spare.progress > used * 1.5 + 0.05 { shared.fillerSignal.wait(milliseconds: 5) }
+    }
+  }
+}
+
+/// One entry that is on disk.
+package struct AppendedEntry: Equatable, Sendable {
+  package let sequence: UInt64
+  package let leafHash: Digest
+}
+
+extension LogWriter {
+  fileprivate var head: AuditLog.Head {
+    AuditLog.Head(
+      epoch: epoch, nextSequence: nextSequence, segment: segmentNumber, segmentUsedBytes: segmentFill.used,
+      segmentBytes: segmentFill.size)
+  }
+}
+
+/// Passes a value that is not `Sendable` to the one thread that will own it.
+private final class Handover: @unchecked Sendable {
+  private var value: LogWriter?
+
+  init(_ value: sending LogWriter) { self.value = value }
+
+  func take() -> LogWriter {
+    guard let value else { preconditionFailure("handed over twice") }
+    self.value = nil
+    return value
+  }
+}

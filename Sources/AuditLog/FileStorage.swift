@@ -1,0 +1,142 @@
+internal import CSystem
+internal import Glibc
+
+/// A log's directory on a real disk.
+package final class FileStorage: LogStorage {
+  package let path: String
+  package let sectorBytes: Int
+  private let directory: Int32
+  private let lock: Int32
+
+  /// Opens an existing directory. `exclusively` takes the writer's lock and holds it.
+  package init(path: String, exclusively: Bool) throws(StorageFailure) {
+    self.path = path
+    let directory = unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard directory >= 0 else { throw StorageFailure(.open, path: path, errno: errno) }
+    self.directory = directory
+    let sector = ch_physical_sector_bytes(directory)
+    sectorBytes = sector == 512 ? 512 : 4096
+    lock = exclusively ? unsafe openat(directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600) : -1
+    guard exclusively else { return }
+    guard lock >= 0, ch_lock_exclusively(lock) == 0 else {
+      throw StorageFailure(.lock, path: path + "/lock", errno: errno)
+    }
+  }
+
+  deinit {
+    if lock >= 0 { close(lock) }
+    close(directory)
+  }
+
+  package func list() throws(StorageFailure) -> [String] {
+    let copy = unsafe openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard copy >= 0, let stream = unsafe fdopendir(copy) else {
+      throw StorageFailure(.list, path: path, errno: errno)
+    }
+    defer { unsafe closedir(stream) }
+    var names: [String] = []
+    while let entry = unsafe readdir(stream) {
+      let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  package func open(_ name: String, forWriting: Bool) throws(StorageFailure) -> any LogFile {
+    let flags = (forWriting ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW
+    let descriptor = unsafe openat(directory, name, flags)
+    guard descriptor >= 0 else { throw StorageFailure(.open, path: "\(path)/\(name)", errno: errno) }
+    return PosixFile(descriptor, path: "\(path)/\(name)")
+  }
+
+  package func create(_ name: String) throws(StorageFailure) -> any LogFile {
+    if let slash = name.firstIndex(of: "/") {
+      let folder = String(name[..<slash])
+      guard unsafe mkdirat(directory, folder, 0o700) == 0 || errno == EEXIST else {
+        throw StorageFailure(.create, path: "\(path)/\(folder)", errno: errno)
+      }
+    }
+    let descriptor = unsafe openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o640)
+    guard descriptor >= 0 else { throw StorageFailure(.create, path: "\(path)/\(name)", errno: errno) }
+    return PosixFile(descriptor, path: "\(path)/\(name)")
+  }
+
+  package func rename(_ name: String, to newName: String) throws(StorageFailure) {
+    guard unsafe ch_rename_without_replacing_at(directory, name, newName) == 0 else {
+      throw StorageFailure(.rename, path: "\(path)/\(newName)", errno: errno)
+    }
+  }
+
+  package func remove(_ name: String) throws(StorageFailure) {
+    guard unsafe unlinkat(directory, name, 0) == 0 else {
+      throw StorageFailure(.remove, path: "\(path)/\(name)", errno: errno)
+    }
+  }
+
+  package func syncDirectory() throws(StorageFailure) {
+    guard fsync(directory) == 0 else { throw StorageFailure(.sync, path: path, errno: errno) }
+  }
+}
+
+/// A file by its descriptor.
+private final class PosixFile: LogFile {
+  private let descriptor: Int32
+  private let path: String
+
+  init(_ descriptor: Int32, path: String) {
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  deinit { close(descriptor) }
+
+  func size() throws(StorageFailure) -> UInt64 {
+    let end = lseek(descriptor, 0, SEEK_END)
+    guard end >= 0 else { throw StorageFailure(.read, path: path, errno: errno) }
+    return UInt64(end)
+  }
+
+  func read(at offset: UInt64, count: Int) throws(StorageFailure) -> [UInt8] {
+    var failed: Int32 = 0
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initializedCount in
+      while initializedCount < count {
+        let target = unsafe buffer.baseAddress! + initializedCount
+        let got = unsafe pread(descriptor, target, count - initializedCount, off_t(offset) + initializedCount)
+        if got < 0, errno == EINTR { continue }
+        if got < 0 { failed = errno }
+        guard got > 0 else { return }
+        initializedCount += got
+      }
+    }
+    guard failed == 0 else { throw StorageFailure(.read, path: path, errno: failed) }
+    return bytes
+  }
+
+  func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(StorageFailure) {
+    var written = 0
+    while written < bytes.count {
+      let count = unsafe bytes.withUnsafeBytes { buffer in
+        unsafe pwrite(descriptor, buffer.baseAddress! + written, bytes.count - written, off_t(offset) + written)
+      }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw StorageFailure(.write, path: path, errno: count < 0 ? errno : ENOSPC) }
+      written += count
+    }
+  }
+
+  func sync() throws(StorageFailure) {
+    // why: EINTR too is final. Linux may have dropped the dirty pages, so a second call that succeeds
+    // proves nothing.
+    guard fdatasync(descriptor) == 0 else { throw StorageFailure(.sync, path: path, errno: errno) }
+  }
+
+  func truncate(to size: UInt64) throws(StorageFailure) {
+    guard ftruncate(descriptor, off_t(size)) == 0 else { throw StorageFailure(.truncate, path: path, errno: errno) }
+  }
+
+  func isLinked() throws(StorageFailure) -> Bool {
+    let links = ch_link_count(descriptor)
+    guard links >= 0 else { throw StorageFailure(.read, path: path, errno: errno) }
+    return links > 0
+  }
+}

@@ -1,0 +1,72 @@
+package import ChatelaineAuditTrail
+internal import ChatelainePrimitives
+internal import ChatelaineVocabulary
+
+/// The files of a log's newest epoch.
+package struct LogDirectory {
+  package let storage: any LogStorage
+  package let epoch: EpochDescriptor
+  /// Segments 0 to this, without a gap.
+  package let segmentCount: Int
+
+  package init(_ storage: any LogStorage) throws(LogError) {
+    self.storage = storage
+    let names: [String]
+    do throws(StorageFailure) { names = try storage.list() } catch { throw .storage(error) }
+    epoch = try Self.readEpoch(names, storage)
+    let newest = epoch.epoch
+    let numbers = names.compactMap(LogNames.parseSegment).filter { $0.epoch == newest }.map(\.number).sorted()
+    for (index, number) in numbers.enumerated() where number != UInt64(index) {
+      throw .corrupt(
+        LogFault(.missingSegment, segment: UInt64(index), offset: 0, sequence: nil),
+        file: LogNames.segment(epoch: newest, UInt64(index)))
+    }
+    guard !numbers.isEmpty else {
+      throw .corrupt(
+        LogFault(.missingSegment, segment: 0, offset: 0, sequence: 0), file: LogNames.segment(epoch: newest, 0))
+    }
+    segmentCount = numbers.count
+  }
+
+  private static func readEpoch(_ names: [String], _ storage: any LogStorage) throws(LogError) -> EpochDescriptor {
+    guard let newest = names.compactMap(LogNames.parseEpoch).max() else {
+      throw .corrupt(LogFault(.epochDescriptor, segment: 0, offset: 0, sequence: nil), file: storage.path)
+    }
+    let bytes: [UInt8]
+    do throws(StorageFailure) {
+      bytes = try storage.open(LogNames.epoch(newest), forWriting: false).read(at: 0, count: EpochDescriptor.byteCountMax + 1)
+    } catch { throw .storage(error) }
+    guard let epoch = try? EpochDescriptor(parsing: bytes.span), epoch.epoch == newest else {
+      throw .corrupt(LogFault(.epochDescriptor, segment: 0, offset: 0, sequence: nil), file: LogNames.epoch(newest))
+    }
+    return epoch
+  }
+
+  /// A verifier that stands before the newest segment, where the tree file and the headers agree.
+  func resumed() -> ChainVerifier? {
+    let number = UInt64(segmentCount - 1)
+    guard number > 0, let file = TreeFile(loadingFrom: storage), file.segment == number,
+      let header = readHeader(number), let before = readHeaderPage(number - 1),
+      header.previousHeaderHash == SHA256.hash(before), header.firstSequence == file.tree.size,
+      header.treeRoot == file.tree.root
+    else { return nil }
+    return ChainVerifier(epoch: epoch, resumingAt: header, frame: file.firstFrame, incarnation: file.incarnation, tree: file.tree)
+  }
+
+  private func readHeaderPage(_ number: UInt64) -> [UInt8]? {
+    guard let file = try? storage.open(LogNames.segment(epoch: epoch.epoch, number), forWriting: false) else { return nil }
+    return try? file.read(at: 0, count: SegmentHeader.byteCount)
+  }
+
+  private func readHeader(_ number: UInt64) -> SegmentHeader? {
+    readHeaderPage(number).flatMap { try? SegmentHeader(parsing: $0.span) }
+  }
+
+  /// A walk over one segment.
+  func walk(_ number: UInt64) throws(LogError) -> SegmentWalk {
+    let name = LogNames.segment(epoch: epoch.epoch, number)
+    let file: any LogFile
+    do throws(StorageFailure) { file = try storage.open(name, forWriting: false) } catch { throw .storage(error) }
+    return try SegmentWalk(file, name: name, number: number, hasSuccessor: number + 1 < UInt64(segmentCount))
+  }
+}

@@ -1,0 +1,34 @@
+/// File names in a log's directory.
+package enum LogNames {
+  /// The next segment while it is being filled: trusted by nobody.
+  static let spare = "spare"
+  /// The tree at the newest segment's first entry: derived, checked against the segment's header.
+  static let tree = "tree"
+  static let quarantine = "quarantine"
+
+  static func epoch(_ epoch: UInt32) -> String { "epoch-" + padded(UInt64(epoch), 6) }
+
+  package static func segment(epoch: UInt32, _ number: UInt64) -> String {
+    "\(padded(UInt64(epoch), 6))-\(padded(number, 10)).seg"
+  }
+
+  /// The epoch that a file name stands for, or nil.
+  static func parseEpoch(_ name: String) -> UInt32? {
+    guard name.hasPrefix("epoch-"), let epoch = UInt32(name.dropFirst(6)), self.epoch(epoch) == name else { return nil }
+    return epoch
+  }
+
+  /// The epoch and number that a segment's file name stands for, or nil.
+  static func parseSegment(_ name: String) -> (epoch: UInt32, number: UInt64)? {
+    guard name.hasSuffix(".seg"), let dash = name.firstIndex(of: "-"),
+      let epoch = UInt32(name[..<dash]), let number = UInt64(name[name.index(after: dash)...].dropLast(4)),
+      segment(epoch: epoch, number) == name
+    else { return nil }
+    return (epoch, number)
+  }
+
+  private static func padded(_ number: UInt64, _ width: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, width - digits.count)) + digits
+  }
+}

@@ -1,0 +1,158 @@
+package import ChatelaineAuditTrail
+internal import ChatelainePrimitives
+internal import ChatelaineVocabulary
+
+/// What a start found and did.
+package struct LogRecovery: Equatable, Sendable {
+  /// An interrupted write: moved to quarantine, zeroed, noted in the log.
+  package struct Tear: Equatable, Sendable {
+    package let segment: UInt64
+    package let offset: UInt64
+    package let byteCount: UInt64
+    package let quarantineFile: String
+  }
+
+  package var tear: Tear?
+  /// Segments read; the sealed ones before are taken from their headers where the tree file allows it.
+  package var segmentsRead: Int
+}
+
+/// A place in the log that is known from elsewhere: the log must reach beyond it.
+package struct KnownHead: Equatable, Sendable {
+  package let sequence: UInt64
+
+  package init(sequence: UInt64) { self.sequence = sequence }
+}
+
+extension LogWriter {
+  /// Makes a new log in an empty directory: first segment, then the epoch descriptor, which makes it a log.
+  package static func create(
+    in storage: any LogStorage, name: String, options: LogOptions = LogOptions(), clock: LogClock = .system
+  ) throws(LogError) -> EpochDescriptor {
+    do throws(StorageFailure) {
+      guard try !storage.list().contains(where: { LogNames.parseEpoch($0) != nil }) else {
+        throw StorageFailure(.create, path: storage.path, errno: 17)
+      }
+      for leftover in try storage.list() where LogNames.parseSegment(leftover) != nil || leftover == LogNames.spare {
+        try storage.remove(leftover)
+      }
+      guard let epoch = try? EpochDescriptor(logID: SecureRandom.identifier(), created: clock.wall(), name: name) else {
+        throw StorageFailure(.create, path: storage.path, errno: 22)
+      }
+      try createFirstSegment(of: epoch, in: storage, options: options)
+      try createDurably(LogNames.epoch(epoch.epoch), epoch.encoded(), in: storage)
+      return epoch
+    } catch { throw .storage(error) }
+  }
+
+  private static func createFirstSegment(
+    of epoch: EpochDescriptor, in storage: any LogStorage, options: LogOptions
+  ) throws(StorageFailure) {
+    let spare = SpareSegment(storage: storage, targetBytes: options.firstSegmentBytes)
+    let (file, size) = try spare.take(bytesMin: options.firstSegmentBytes)
+    let header = SegmentHeader(
+      logID: epoch.logID, epoch: epoch.epoch, alignment: options.alignment ?? storage.sectorBytes, number: 0,
+      firstSequence: 0, previousLeaf: epoch.hash, treeRoot: MerkleFrontier.emptyRoot, fileSize: size,
+      frameBytesMax: options.frameBytesMax, previousHeaderHash: .zero)
+    try file.write(header.encoded().span, at: 0)
+    try file.sync()
+    try storage.rename(LogNames.spare, to: LogNames.segment(epoch: epoch.epoch, 0))
+    try storage.syncDirectory()
+  }
+
+  private static func createDurably(_ name: String, _ bytes: [UInt8], in storage: any LogStorage) throws(StorageFailure) {
+    let temporary = name + ".new"
+    try? storage.remove(temporary)
+    let file = try storage.create(temporary)
+    try file.write(bytes.span, at: 0)
+    try file.sync()
+    try storage.rename(temporary, to: name)
+    try storage.syncDirectory()
+  }
+
+  /// Opens a log for writing: reads how it ends, mends an interrupted write, refuses anything else.
+  ///
+  /// Calls `visit` with each entry read, oldest first.
+  package static func open(
+    in storage: any LogStorage, options: LogOptions = LogOptions(), clock: LogClock = .system,
+    knownHead: KnownHead? = nil, visit: (Span<UInt8>) -> Void = { _ in }
+  ) throws(LogError) -> (LogWriter, LogRecovery) {
+    let directory = try LogDirectory(storage)
+    var verifier = directory.resumed() ?? ChainVerifier(epoch: directory.epoch)
+    var recovery = LogRecovery(tear: nil, segmentsRead: 0)
+    var end: SegmentEnd?
+    for number in verifier.nextSegment..<UInt64(directory.segmentCount) {
+      var walk = try directory.walk(number)
+      end = try walk.run(&verifier, visit: visit)
+      recovery.segmentsRead += 1
+    }
+    guard let end, let header = verifier.segment else {
+      throw .corrupt(LogFault(.missingSegment, segment: 0, offset: 0, sequence: 0), file: storage.path)
+    }
+    if let knownHead, verifier.nextSequence <= knownHead.sequence {
+      let fault = LogFault(
+        .behindKnownHead, segment: header.number, offset: end.end, sequence: verifier.nextSequence)
+      throw .corrupt(fault, file: LogNames.segment(epoch: header.epoch, header.number))
+    }
+    do throws(StorageFailure) {
+      let segment = try reopen(header, end: end, verifier, in: storage)
+      if case .torn(let count, _) = end.tail {
+        recovery.tear = try mend(segment, end: end, byteCount: count, in: storage, clock: clock)
+      }
+      try? storage.remove(LogNames.spare)
+      let writer = LogWriter(
+        epoch: directory.epoch, state: verifier, segment: segment, storage: storage, options: options)
+      if let tear = recovery.tear { try writer.note(tear, clock: clock) }
+      return (writer, recovery)
+    } catch { throw .storage(error) }
+  }
+
+  private static func reopen(
+    _ header: SegmentHeader, end: SegmentEnd, _ verifier: ChainVerifier, in storage: any LogStorage
+  ) throws(StorageFailure) -> OpenSegment {
+    let file = try storage.open(LogNames.segment(epoch: header.epoch, header.number), forWriting: true)
+    var segment = OpenSegment(header: header, page: header.encoded(), file: file)
+    segment.offset = end.end
+    segment.dirtyEnd = end.end
+    segment.fileHash = verifier.fileHash
+    segment.isSealed = verifier.isSealed
+    return segment
+  }
+
+  /// Copies the torn area aside, writes zeros over it, and writes the last whole frame again: after a
+  /// failed sync the page cache can show what the disk does not hold.
+  private static func mend(
+    _ segment: OpenSegment, end: SegmentEnd, byteCount: UInt64, in storage: any LogStorage, clock: LogClock
+  ) throws(StorageFailure) -> LogRecovery.Tear {
+    let name = "\(LogNames.quarantine)/segment-\(segment.header.number)-at-\(end.end)-\(clock.wall().nanoseconds)"
+    let torn = try segment.file.read(at: end.end, count: Int(byteCount))
+    let copy = try storage.create(name)
+    try copy.write(torn.span, at: 0)
+    try copy.sync()
+    let zeros = [UInt8](repeating: 0, count: Int(byteCount))
+    try segment.file.write(zeros.span, at: end.end)
+    let lastStart = end.lastFrame ?? 0
+    let last = try segment.file.read(at: lastStart, count: Int(end.end - lastStart))
+    try segment.file.write(last.span, at: lastStart)
+    try segment.file.sync()
+    return LogRecovery.Tear(
+      segment: segment.header.number, offset: end.end, byteCount: byteCount, quarantineFile: name)
+  }
+
+  private func note(_ tear: LogRecovery.Tear, clock: LogClock) throws(StorageFailure) {
+    var entry = AuditEntry(.recovered, .logRecovered)
+    entry.outcome = .ok
+    entry.wall = clock.wall()
+    entry.bootNanoseconds = clock.bootNanoseconds()
+    entry.details = [
+      .init(.segment, ByteWriter.u64Bytes(tear.segment)), .init(.offset, ByteWriter.u64Bytes(tear.offset)),
+      .init(.length, ByteWriter.u64Bytes(tear.byteCount)),
+    ]
+    do throws(AppendFailure) { try commit([[EntryDraft(entry)]]) { _, _ in } } catch {
+      switch error {
+      case .unavailable(let failure), .poisoned(let failure): throw failure
+      case .closed: return
+      }
+    }
+  }
+}

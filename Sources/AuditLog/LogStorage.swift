@@ -1,0 +1,48 @@
+/// A storage call that failed.
+package struct StorageFailure: Error, Equatable, Sendable {
+  package enum Call: String, Sendable {
+    case open, create, read, write, sync, truncate, rename, remove, list, lock
+  }
+
+  package let call: Call
+  package let path: String
+  package let errno: Int32
+
+  package init(_ call: Call, path: String, errno: Int32) {
+    self.call = call
+    self.path = path
+    self.errno = errno
+  }
+}
+
+/// The directory of a log, as the writer and its recovery use it: files on a disk, or a simulated disk
+/// that loses what was not synced.
+package protocol LogStorage: Sendable {
+  /// For messages.
+  var path: String { get }
+  func list() throws(StorageFailure) -> [String]
+  func open(_ name: String, forWriting: Bool) throws(StorageFailure) -> any LogFile
+  /// Makes a new file; fails where there is one.
+  func create(_ name: String) throws(StorageFailure) -> any LogFile
+  /// Renames; fails where the new name is taken.
+  func rename(_ name: String, to newName: String) throws(StorageFailure)
+  func remove(_ name: String) throws(StorageFailure)
+  /// Makes names durable.
+  func syncDirectory() throws(StorageFailure)
+  /// Sector size below which a write is whole or not there; 512 or 4096.
+  var sectorBytes: Int { get }
+}
+
+/// One file of a log.
+package protocol LogFile: AnyObject, Sendable {
+  func size() throws(StorageFailure) -> UInt64
+  /// Up to `count` bytes; fewer only at the file's end.
+  func read(at offset: UInt64, count: Int) throws(StorageFailure) -> [UInt8]
+  /// All of the bytes, or a failure after which any part of them may be there.
+  func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(StorageFailure)
+  /// Makes content (and size, where it changed) durable. Never called again after it failed.
+  func sync() throws(StorageFailure)
+  func truncate(to size: UInt64) throws(StorageFailure)
+  /// Whether the file still has its name.
+  func isLinked() throws(StorageFailure) -> Bool
+}

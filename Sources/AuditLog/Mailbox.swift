@@ -1,0 +1,47 @@
+internal import ChatelaineAuditTrail
+
+/// Entries that wait for the writer, with what to do when they are durable.
+struct Submission: Sendable {
+  let drafts: [EntryDraft]
+  let completion: AuditLog.Completion
+}
+
+/// What waits for the writer. Posting signals only where the writer sleeps.
+@safe final class Mailbox: @unchecked Sendable {
+  private let monitor = Monitor()
+  private var waiting: [Submission] = []
+  private var isClosed = false
+  private var writerSleeps = false
+
+  /// False where the mailbox is closed.
+  func post(_ submission: Submission) -> Bool {
+    monitor.lock()
+    defer { monitor.unlock() }
+    guard !isClosed else { return false }
+    waiting.append(submission)
+    if writerSleeps { monitor.signal() }
+    return true
+  }
+
+  /// Everything that waits; sleeps until there is something. Nil once closed and empty.
+  func takeAll() -> [Submission]? {
+    monitor.lock()
+    defer { monitor.unlock() }
+    while waiting.isEmpty, !isClosed {
+      writerSleeps = true
+      monitor.wait()
+      writerSleeps = false
+    }
+    guard !waiting.isEmpty else { return nil }
+    var batch: [Submission] = []
+    swap(&batch, &waiting)
+    return batch
+  }
+
+  func close() {
+    monitor.lock()
+    isClosed = true
+    monitor.signal()
+    monitor.unlock()
+  }
+}

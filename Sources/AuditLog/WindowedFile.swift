@@ -1,0 +1,42 @@
+/// Reads a file front to back through one window, so that memory stays bounded.
+struct WindowedFile {
+  private static let windowBytes = 4 << 20
+
+  private(set) var size: UInt64
+  private let file: any LogFile
+  private var window: [UInt8] = []
+  private var windowStart: UInt64 = 0
+
+  init(_ file: any LogFile) throws(StorageFailure) {
+    self.file = file
+    size = try file.size()
+  }
+
+  /// Forgets what was read: the file may have grown or changed.
+  mutating func refresh() throws(StorageFailure) {
+    size = try file.size()
+    window = []
+    windowStart = 0
+  }
+
+  /// Lends up to `count` bytes at `offset`; fewer only at the file's end.
+  mutating func withBytes<Result, Failure: Error>(
+    at offset: UInt64, count: Int, _ body: (Span<UInt8>) throws(Failure) -> Result
+  ) throws(WindowError<Failure>) -> Result {
+    let available = offset < size ? Int(min(UInt64(count), size - offset)) : 0
+    if offset < windowStart || offset + UInt64(available) > windowStart + UInt64(window.count) {
+      do throws(StorageFailure) {
+        window = try file.read(at: offset, count: Int(min(UInt64(max(count, Self.windowBytes)), size - min(offset, size))))
+      } catch { throw .storage(error) }
+      windowStart = offset
+      guard window.count >= available else { throw .storage(StorageFailure(.read, path: "", errno: 5)) }
+    }
+    let start = Int(offset - windowStart)
+    do throws(Failure) { return try body(window.span.extracting(start..<start + available)) } catch { throw .body(error) }
+  }
+}
+
+enum WindowError<Failure: Error>: Error {
+  case storage(StorageFailure)
+  case body(Failure)
+}

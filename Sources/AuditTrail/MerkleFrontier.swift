@@ -1,0 +1,58 @@
+internal import ChatelainePrimitives
+package import ChatelaineVocabulary
+
+/// The right edge of an RFC 6962 tree: all that appending and the root need, at most 64 hashes.
+package struct MerkleFrontier: Equatable, Sendable {
+  /// Leaves so far.
+  package private(set) var size: UInt64 = 0
+  /// Roots of the perfect subtrees that make up the tree, largest first.
+  package private(set) var subtrees: [Digest] = []
+
+  package init() {}
+
+  /// Takes up a tree that was left; nil where the hashes cannot belong to that size.
+  package init?(size: UInt64, subtrees: [Digest]) {
+    guard subtrees.count == size.nonzeroBitCount else { return nil }
+    self.size = size
+    self.subtrees = subtrees
+  }
+
+  package mutating func append(_ leaf: Digest) {
+    var hash = leaf
+    var level = size
+    while level & 1 == 1 {
+      hash = Self.node(subtrees.removeLast(), hash)
+      level >>= 1
+    }
+    subtrees.append(hash)
+    size += 1
+  }
+
+  /// RFC 6962 §2.1: SHA-256 of nothing for the empty tree.
+  package var root: Digest {
+    guard var hash = subtrees.last else { return Self.emptyRoot }
+    for subtree in subtrees.dropLast().reversed() { hash = Self.node(subtree, hash) }
+    return hash
+  }
+
+  package static let emptyRoot = SHA256.hash([])
+
+  /// `SHA-256(0x01 ‖ left ‖ right)`.
+  package static func node(_ left: Digest, _ right: Digest) -> Digest {
+    var children = InlineArray<64, UInt8>(repeating: 0)
+    put(left, into: &children, at: 0)
+    put(right, into: &children, at: 32)
+    return SHA256.hash(prefix: 1, children.span)
+  }
+
+  private static func put(_ digest: Digest, into bytes: inout InlineArray<64, UInt8>, at offset: Int) {
+    let (a, b, c, d) = digest.words
+    for index in 0..<8 {
+      let shift = UInt64(56 - 8 * index)
+      bytes[offset + index] = UInt8(truncatingIfNeeded: a >> shift)
+      bytes[offset + 8 + index] = UInt8(truncatingIfNeeded: b >> shift)
+      bytes[offset + 16 + index] = UInt8(truncatingIfNeeded: c >> shift)
+      bytes[offset + 24 + index] = UInt8(truncatingIfNeeded: d >> shift)
+    }
+  }
+}
