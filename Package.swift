@@ -62,6 +62,7 @@ let package = Package(
       "Primitives",
       knows: ["CLibcrypto", "CLibsodium", "CPrimitives", "CSystem", "SecretMemory", "Vocabulary"]),
     room("AuditTrail", knows: ["Primitives", "Vocabulary"]),
+    room("KeyStore", knows: ["Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb]),
     room("AuditLog", knows: ["CSystem", "AuditTrail", "Primitives", "Vocabulary"]),
     room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
   ]

@@ -1,0 +1,60 @@
+package import ChatelaineVocabulary
+
+/// Why the store refuses.
+package enum KeyStoreError: Error, Equatable, Sendable {
+  /// No database at the path.
+  case missing(path: String)
+  /// There is a database already.
+  case exists(path: String)
+  /// The file is a database of something else.
+  case notAStore(path: String)
+  /// The store was written by a newer version of the product.
+  case newerSchema(found: Int, known: Int)
+  /// A pragma did not take: durability or erasure would not be what is promised.
+  case pragma(name: String, wanted: String, found: String)
+  /// SQLite failed; its primary result code, and what was being done.
+  case database(code: Int32, doing: String)
+  /// A record is not as this service wrote it: edited, swapped, revived or deleted.
+  case tampered(record: String)
+  /// The records do not add up to the root that the store names.
+  case rootMismatch(generation: UInt64)
+  /// The keyring does not hold the master key that the store needs.
+  case masterKey(MasterKeyMismatch)
+  /// A tenant or key of that name is there already, or was once.
+  case taken(record: String)
+  /// The cryptographic library failed to start.
+  case cipherUnavailable
+
+  package enum MasterKeyMismatch: Equatable, Sendable {
+    case otherKeyring(store: Identifier, keyring: Identifier)
+    case missingVersion(UInt32)
+    case otherKey(version: UInt32)
+  }
+
+  /// One sentence that an operator can act on.
+  package var sentence: String {
+    switch self {
+    case .missing(let path): "No key store at \(path): create one with `chatelaine init`."
+    case .exists(let path): "There is a key store at \(path) already: nothing was changed."
+    case .notAStore(let path): "\(path) is not a key store of Chatelaine: name another path."
+    case .newerSchema(let found, let known):
+      "The key store has schema \(found), this version knows \(known): install the newer version."
+    case .pragma(let name, let wanted, let found):
+      "SQLite keeps \(name) at \(found) instead of \(wanted): check the filesystem of the store."
+    case .database(let code, let doing):
+      "SQLite failed with code \(code) while \(doing): check the disk and the store's permissions."
+    case .tampered(let record):
+      "The record of \(record) in the key store was changed outside Chatelaine: restore a backup."
+    case .rootMismatch(let generation):
+      "The records of the key store do not match its root at generation \(generation): restore a backup."
+    case .masterKey(.otherKeyring(let store, let keyring)):
+      "The key store belongs to keyring \(store.hex), not \(keyring.hex): name the right keyring."
+    case .masterKey(.missingVersion(let version)):
+      "The key store needs master key version \(version), which the keyring lacks: restore its file."
+    case .masterKey(.otherKey(let version)):
+      "Master key version \(version) does not match the key store (its key check value differs): restore the right file."
+    case .taken(let record): "\(record) exists or has existed: names are never used again, choose another."
+    case .cipherUnavailable: "libcrypto has no AES-256-GCM: install OpenSSL 3."
+    }
+  }
+}

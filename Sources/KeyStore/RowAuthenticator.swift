@@ -1,0 +1,74 @@
+internal import ChatelainePrimitives
+internal import ChatelaineVocabulary
+
+/// MACs rows and gathers them into buckets.
+struct RowAuthenticator: ~Copyable, Sendable {
+  private let rowKey: DerivationKey
+
+  init(storeKey: borrowing DerivationKey) { rowKey = storeKey.deriveKey(.row) }
+
+  /// `HMAC-SHA-512(row key, table ‖ fields ‖ SHA-256(wrapped bytes))`, first half.
+  borrowing func mac(of row: some StoreRow) -> Digest {
+    let head = [type(of: row).table.rawValue] + row.canonicalFields
+    guard let wrapped = row.wrappedBytes else { return rowKey.authenticate(head.span, Span()) }
+    return rowKey.authenticate(head.span, SHA256.hash(wrapped).bytes.span)
+  }
+}
+
+enum Bucket {
+  static let count = 65_536
+
+  /// First two bytes of `SHA-256("chatelaine/v1/bucket" ‖ 0x00 ‖ table ‖ primary key)`.
+  static func number(_ table: StoreTable, _ primaryKey: [UInt8]) -> Int {
+    var writer = ByteWriter(capacity: 160)
+    writer.raw("chatelaine/v1/bucket".utf8)
+    writer.u8(0)
+    writer.u8(table.rawValue)
+    writer.raw(primaryKey)
+    return Int(SHA256.hash(writer.bytes).words.0 >> 48)
+  }
+
+  /// SHA-256 of the bucket's row MACs, sorted, concatenated.
+  static func digest(_ macs: [Digest]) -> Digest {
+    var hash = SHA256()
+    for mac in macs.sorted() { hash.update(mac.bytes) }
+    return hash.finish()
+  }
+
+  static let emptyDigest = digest([])
+}
+
+/// The RFC 6962 tree over the digests of all 65,536 buckets, kept whole: 4 MiB, a change costs 17 hashes.
+struct BucketTree: Sendable {
+  /// Heap order: node 1 is the root, leaves from `Bucket.count`.
+  private var nodes: [Digest]
+  private(set) var digests: [Digest]
+
+  init(digests: [Digest]) {
+    precondition(digests.count == Bucket.count, "one digest a bucket")
+    self.digests = digests
+    nodes = [Digest](repeating: .zero, count: 2 * Bucket.count)
+    for (number, digest) in digests.enumerated() { nodes[Bucket.count + number] = Self.leaf(digest) }
+    for index in stride(from: Bucket.count - 1, through: 1, by: -1) {
+      nodes[index] = Self.node(nodes[2 * index], nodes[2 * index + 1])
+    }
+  }
+
+  var root: Digest { nodes[1] }
+
+  mutating func set(_ number: Int, _ digest: Digest) {
+    digests[number] = digest
+    var index = Bucket.count + number
+    nodes[index] = Self.leaf(digest)
+    while index > 1 {
+      index /= 2
+      nodes[index] = Self.node(nodes[2 * index], nodes[2 * index + 1])
+    }
+  }
+
+  private static func leaf(_ digest: Digest) -> Digest { SHA256.hash(prefix: 0, digest.bytes.span) }
+
+  private static func node(_ left: Digest, _ right: Digest) -> Digest {
+    SHA256.hash(prefix: 1, (left.bytes + right.bytes).span)
+  }
+}

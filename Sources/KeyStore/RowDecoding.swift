@@ -1,0 +1,132 @@
+internal import ChatelaineEnvelopes
+internal import ChatelaineVocabulary
+internal import GRDB
+
+/// Reads columns whose content nobody vouches for yet: a wrong type or length is a tampered record,
+/// never a trap.
+struct RowReader {
+  let row: Row
+  let record: String
+
+  private func fail() -> KeyStoreError { .tampered(record: record) }
+
+  func integer<Value: FixedWidthInteger>(_ column: String, as _: Value.Type = Value.self) throws(KeyStoreError) -> Value {
+    guard let value = Int64.fromDatabaseValue(row[column] as DatabaseValue), let exact = Value(exactly: value) else {
+      throw fail()
+    }
+    return exact
+  }
+
+  func text(_ column: String) throws(KeyStoreError) -> String {
+    guard let value = String.fromDatabaseValue(row[column] as DatabaseValue) else { throw fail() }
+    return value
+  }
+
+  func blob(_ column: String) throws(KeyStoreError) -> [UInt8] {
+    guard case .blob(let data) = (row[column] as DatabaseValue).storage else { throw fail() }
+    return [UInt8](data)
+  }
+
+  func identifier(_ column: String) throws(KeyStoreError) -> Identifier {
+    let bytes = try blob(column)
+    var cursor = ByteCursor()
+    guard bytes.count == Identifier.byteCount, let id = try? cursor.identifier(bytes.span) else { throw fail() }
+    return id
+  }
+
+  func digest(_ column: String) throws(KeyStoreError) -> Digest {
+    let bytes = try blob(column)
+    guard bytes.count == Digest.byteCount else { throw fail() }
+    return Digest(bytes.span)
+  }
+
+  func time(_ column: String) throws(KeyStoreError) -> WallTime {
+    WallTime(nanoseconds: try integer(column))
+  }
+
+  func choice<Value: RawRepresentable>(_ column: String, as _: Value.Type = Value.self) throws(KeyStoreError) -> Value
+  where Value.RawValue == UInt8 {
+    guard let value = Value(rawValue: try integer(column)) else { throw fail() }
+    return value
+  }
+
+  /// The wrapped key of a column; nil where it was erased.
+  func wrappedKey(_ column: String) throws(KeyStoreError) -> WrappedKey? {
+    let bytes = try blob(column)
+    guard !bytes.isEmpty else { return nil }
+    guard let wrapped = try? WrappedKey(bytes.span) else { throw fail() }
+    return wrapped
+  }
+
+  func tenant(_ column: String) throws(KeyStoreError) -> TenantID {
+    guard let id = try? TenantID(try text(column)) else { throw fail() }
+    return id
+  }
+
+  func keyName(_ column: String) throws(KeyStoreError) -> KeyName {
+    guard let name = try? KeyName(try text(column)) else { throw fail() }
+    return name
+  }
+}
+
+extension StoreHeadRow {
+  init(_ reader: RowReader) throws(KeyStoreError) {
+    guard let wrapped = try reader.wrappedKey("wrapped"), wrapped.kind == .storeKey else {
+      throw .tampered(record: reader.record)
+    }
+    self.init(
+      storeID: try reader.identifier("store_id"), logID: try reader.identifier("log_id"),
+      created: try reader.time("created"), generation: try reader.integer("generation"),
+      root: try reader.digest("root"), logSequence: try reader.integer("log_sequence"),
+      logLeafHash: try reader.digest("log_leaf_hash"), keyringID: try reader.identifier("keyring_id"),
+      primaryMasterVersion: try reader.integer("primary_master_version"), wrappedStoreKey: wrapped)
+  }
+}
+
+extension MasterVersionRow {
+  init(_ reader: RowReader) throws(KeyStoreError) {
+    self.init(
+      version: try reader.integer("version"), keyCheckValue: try reader.digest("key_check_value"),
+      state: try reader.choice("state"), created: try reader.time("created"))
+  }
+}
+
+extension TenantRow {
+  init(_ reader: RowReader) throws(KeyStoreError) {
+    let root = KeyReference(id: try reader.identifier("root_id"), version: try reader.integer("root_version"))
+    let wrapped = try reader.wrappedKey("wrapped")
+    // why: a record names the key that its wrapping holds; a valid wrapping in the wrong row is a swap.
+    guard wrapped == nil || (wrapped?.kind == .tenantRoot && wrapped?.key == root) else {
+      throw .tampered(record: reader.record)
+    }
+    self.init(
+      id: try reader.tenant("id"), root: root, state: try reader.choice("state"), created: try reader.time("created"),
+      wrappedRoot: wrapped)
+  }
+}
+
+extension TenantKeyRow {
+  init(_ reader: RowReader) throws(KeyStoreError) {
+    let suite: UInt8 = try reader.integer("suite")
+    guard suite == 0 || Suite(rawValue: suite) != nil else { throw .tampered(record: reader.record) }
+    self.init(
+      tenant: try reader.tenant("tenant"), name: try reader.keyName("name"), id: try reader.identifier("id"),
+      purpose: try reader.choice("purpose"), suite: Suite(rawValue: suite), state: try reader.choice("state"),
+      created: try reader.time("created"), currentVersion: try reader.integer("current_version"),
+      floorVersion: try reader.integer("floor_version"), budgetMessages: try reader.integer("budget_messages"),
+      budgetBytes: try reader.integer("budget_bytes"))
+  }
+}
+
+extension KeyVersionRow {
+  init(_ reader: RowReader) throws(KeyStoreError) {
+    let version: UInt32 = try reader.integer("version")
+    let wrapped = try reader.wrappedKey("wrapped")
+    guard wrapped == nil || (wrapped?.kind == .tenantKey && wrapped?.key.version == version) else {
+      throw .tampered(record: reader.record)
+    }
+    self.init(
+      tenant: try reader.tenant("tenant"), name: try reader.keyName("name"), version: version,
+      state: try reader.choice("state"), created: try reader.time("created"), wrapped: wrapped)
+  }
+}

@@ -1,0 +1,80 @@
+internal import ChatelaineVocabulary
+internal import GRDB
+
+/// The tables, and what SQLite must be told.
+enum Schema {
+  /// "CHAT": marks the file as a store of Chatelaine.
+  static let applicationID = 0x4348_4154
+  static let version = 1
+
+  static func migrate(_ database: Database) throws {
+    let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+    guard found <= version else { throw KeyStoreError.newerSchema(found: found, known: version) }
+    for (number, sql) in migrations where number > found {
+      try database.inTransaction {
+        try database.execute(sql: sql)
+        try database.execute(sql: "PRAGMA user_version = \(number)")
+        return .commit
+      }
+    }
+  }
+
+  private static let migrations: [(Int, String)] = [
+    (
+      1,
+      """
+      PRAGMA application_id = \(applicationID);
+      CREATE TABLE store (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        store_id BLOB NOT NULL, log_id BLOB NOT NULL, created INTEGER NOT NULL, generation INTEGER NOT NULL,
+        root BLOB NOT NULL, log_sequence INTEGER NOT NULL, log_leaf_hash BLOB NOT NULL, keyring_id BLOB NOT NULL,
+        primary_master_version INTEGER NOT NULL, wrapped BLOB NOT NULL, row_mac BLOB NOT NULL
+      ) STRICT;
+      CREATE TABLE master_versions (
+        version INTEGER PRIMARY KEY, key_check_value BLOB NOT NULL, state INTEGER NOT NULL,
+        created INTEGER NOT NULL, bucket INTEGER NOT NULL, row_mac BLOB NOT NULL
+      ) STRICT;
+      CREATE TABLE tenants (
+        id TEXT NOT NULL PRIMARY KEY, root_id BLOB NOT NULL, root_version INTEGER NOT NULL, state INTEGER NOT NULL,
+        created INTEGER NOT NULL, wrapped BLOB NOT NULL, bucket INTEGER NOT NULL, row_mac BLOB NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE tenant_keys (
+        tenant TEXT NOT NULL, name TEXT NOT NULL, id BLOB NOT NULL UNIQUE, purpose INTEGER NOT NULL,
+        suite INTEGER NOT NULL, state INTEGER NOT NULL, created INTEGER NOT NULL, current_version INTEGER NOT NULL,
+        floor_version INTEGER NOT NULL, budget_messages INTEGER NOT NULL, budget_bytes INTEGER NOT NULL,
+        bucket INTEGER NOT NULL, row_mac BLOB NOT NULL, PRIMARY KEY (tenant, name)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE key_versions (
+        tenant TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, state INTEGER NOT NULL,
+        created INTEGER NOT NULL, wrapped BLOB NOT NULL, bucket INTEGER NOT NULL, row_mac BLOB NOT NULL,
+        PRIMARY KEY (tenant, name, version)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE buckets (number INTEGER PRIMARY KEY, digest BLOB NOT NULL) STRICT;
+      CREATE INDEX master_versions_bucket ON master_versions (bucket, row_mac);
+      CREATE INDEX tenants_bucket ON tenants (bucket, row_mac);
+      CREATE INDEX tenant_keys_bucket ON tenant_keys (bucket, row_mac);
+      CREATE INDEX key_versions_bucket ON key_versions (bucket, row_mac);
+      """
+    )
+  ]
+
+  /// Set after opening: GRDB's own WAL set-up puts `synchronous` to NORMAL, which loses commits.
+  static let writerPragmas: [(name: String, set: String, readBack: String)] = [
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", "2"),
+    ("secure_delete", "ON", "1"),
+    ("wal_autocheckpoint", "1000", "1000"),
+    ("trusted_schema", "OFF", "0"),
+    ("cell_size_check", "ON", "1"),
+  ]
+
+  static func configureWriter(_ database: Database) throws {
+    for pragma in writerPragmas {
+      try database.execute(sql: "PRAGMA \(pragma.name) = \(pragma.set)")
+      let found = try String.fetchOne(database, sql: "PRAGMA \(pragma.name)") ?? "nothing"
+      guard found == pragma.readBack else {
+        throw KeyStoreError.pragma(name: pragma.name, wanted: pragma.set, found: found)
+      }
+    }
+  }
+}
