@@ -62,5 +62,16 @@ let package = Package(
       "Primitives",
       knows: ["CLibcrypto", "CLibsodium", "CPrimitives", "CSystem", "SecretMemory", "Vocabulary"]),
     room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
+
+    // ---- custody and the closed process: begin
+    .target(name: "CWipingFree", path: "Sources/CWipingFree"),
+    room("Hardening", knows: ["CSystem", "SecretMemory"]),
+    .executableTarget(
+      name: "hardening-probe", dependencies: ["CWipingFree", "ChatelaineHardening", "ChatelaineSecretMemory"],
+      path: "Tests/HardeningProbe", swiftSettings: strict),
+    .testTarget(
+      name: "HardeningTests", dependencies: ["ChatelaineHardening", "hardening-probe"], path: "Tests/HardeningTests",
+      swiftSettings: strict),
+    // ---- custody and the closed process: end
   ]
 )
