@@ -65,5 +65,16 @@ let package = Package(
     room("KeyStore", knows: ["Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb]),
     room("AuditLog", knows: ["CSystem", "AuditTrail", "Primitives", "Vocabulary"]),
     room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
+
+    // ---- custody and the closed process: begin
+    .target(name: "CWipingFree", path: "Sources/CWipingFree"),
+    room("Hardening", knows: ["CSystem", "SecretMemory"]),
+    .executableTarget(
+      name: "hardening-probe", dependencies: ["CWipingFree", "ChatelaineHardening", "ChatelaineSecretMemory"],
+      path: "Tests/HardeningProbe", swiftSettings: strict),
+    .testTarget(
+      name: "HardeningTests", dependencies: ["ChatelaineHardening", "hardening-probe"], path: "Tests/HardeningTests",
+      swiftSettings: strict),
+    // ---- custody and the closed process: end
   ]
 )
