@@ -69,6 +69,10 @@ let package = Package(
     // ---- custody and the closed process: begin
     .target(name: "CWipingFree", path: "Sources/CWipingFree"),
     room("Hardening", knows: ["CSystem", "SecretMemory"]),
+    room("Custody", knows: ["CSystem", "Primitives", "SecretMemory", "Vocabulary"]),
+    room(
+      "KeyService",
+      knows: ["AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyStore", "Primitives", "SecretMemory", "Vocabulary"]),
     .executableTarget(
       name: "hardening-probe", dependencies: ["CWipingFree", "ChatelaineHardening", "ChatelaineSecretMemory"],
       path: "Tests/HardeningProbe", swiftSettings: strict),

@@ -62,7 +62,7 @@ package final class FileStorage: LogStorage {
   }
 
   package func rename(_ name: String, to newName: String) throws(StorageFailure) {
-    guard unsafe ch_rename_without_replacing_at(directory, name, newName) == 0 else {
+    guard unsafe ch_rename_within_without_replacing(directory, name, newName) == 0 else {
       throw StorageFailure(.rename, path: "\(path)/\(newName)", errno: errno)
     }
   }

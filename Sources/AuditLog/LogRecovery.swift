@@ -76,7 +76,7 @@ extension LogWriter {
   package static func open(
     in storage: any LogStorage, options: LogOptions = LogOptions(), clock: LogClock = .system,
     knownHead: KnownHead? = nil, visit: (Span<UInt8>) -> Void = { _ in }
-  ) throws(LogError) -> (LogWriter, LogRecovery) {
+  ) throws(LogError) -> sending (LogWriter, LogRecovery) {
     let directory = try LogDirectory(storage)
     var verifier = directory.resumed() ?? ChainVerifier(epoch: directory.epoch)
     var recovery = LogRecovery(tear: nil, segmentsRead: 0)

@@ -1,10 +1,10 @@
 package import ChatelaineAuditLog
-package import ChatelaineAuditTrail
-package import ChatelaineCustody
+internal import ChatelaineAuditTrail
+internal import ChatelaineCustody
 internal import ChatelaineEnvelopes
 package import ChatelaineKeyStore
 internal import ChatelainePrimitives
-package import ChatelaineVocabulary
+internal import ChatelaineVocabulary
 internal import Synchronization
 
 /// The hall: what can be done with tenants and keys, free of any door's types. One file a use case.
@@ -104,12 +104,12 @@ package final class KeyService: Sendable {
 
   private func outcomeEntry(_ subject: Subject, _ caller: Caller, _ intent: AppendedEntry) -> AuditEntry {
     var entry = entry(.outcome, subject, caller)
-    entry.details = (subject.details + headDetails(intent: intent)).sorted { $0.tag < $1.tag }
+    entry.details = (subject.details + headDetails(intent: (intent.sequence, intent.leafHash))).sorted { $0.tag < $1.tag }
     return entry
   }
 
   /// What lets a later start, or a reviewer, match the store with the log.
-  func headDetails(intent: AppendedEntry?) -> [AuditEntry.Detail] {
+  func headDetails(intent: (sequence: UInt64, leafHash: Digest)?) -> [AuditEntry.Detail] {
     var details = [AuditEntry.Detail(.storeRoot, store.head.root.bytes)]
     if let intent {
       details.append(.init(.intentSequence, ByteWriter.u64Bytes(intent.sequence)))

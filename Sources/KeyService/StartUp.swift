@@ -1,5 +1,5 @@
 package import ChatelaineAuditLog
-package import ChatelaineAuditTrail
+internal import ChatelaineAuditTrail
 package import ChatelaineCustody
 internal import ChatelaineEnvelopes
 package import ChatelaineKeyStore
@@ -184,7 +184,7 @@ extension KeyService {
     entry.tenant = intent.tenant
     entry.keyName = intent.keyName
     entry.requestID = intent.requestID
-    entry.details = headDetails(intent: AppendedEntry(sequence: intent.sequence, leafHash: intent.leafHash))
+    entry.details = headDetails(intent: (intent.sequence, intent.leafHash))
     return entry
   }
 

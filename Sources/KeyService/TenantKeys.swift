@@ -1,5 +1,5 @@
 package import ChatelaineAuditLog
-package import ChatelaineAuditTrail
+internal import ChatelaineAuditTrail
 internal import ChatelaineEnvelopes
 package import ChatelaineKeyStore
 package import ChatelainePrimitives

@@ -1,8 +1,8 @@
 package import ChatelaineAuditLog
-package import ChatelaineAuditTrail
+internal import ChatelaineAuditTrail
 internal import ChatelaineCustody
 internal import ChatelaineEnvelopes
-internal import ChatelaineKeyStore
+package import ChatelaineKeyStore
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
 package import ChatelaineVocabulary
