@@ -41,7 +41,7 @@ let package = Package(
   name: "chatelaine",
   products: [
     //TMP .library(name: "ChatelaineClient", targets: ["ChatelaineClient"]),
-    //TMP .executable(name: "chatelaine", targets: ["chatelaine"]),
+    .executable(name: "chatelaine", targets: ["chatelaine"]),
     //TMP .executable(name: "chatelained", targets: ["chatelained"]),
   ],
   dependencies: [
@@ -70,6 +70,13 @@ let package = Package(
     .target(name: "CWipingFree", path: "Sources/CWipingFree"),
     room("Hardening", knows: ["CSystem", "SecretMemory"]),
     room("Custody", knows: ["CSystem", "Primitives", "SecretMemory", "Vocabulary"]),
+    .executableTarget(
+      name: "chatelaine",
+      dependencies: [
+        "CWipingFree", "ChatelaineAuditLog", "ChatelaineAuditTrail", "ChatelaineHardening", "ChatelaineCustody",
+        "ChatelaineEnvelopes", "ChatelainePrimitives", "ChatelaineVocabulary", arguments,
+      ],
+      path: "Sources/chatelaine", swiftSettings: strict),
     room(
       "KeyService",
       knows: ["AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyStore", "Primitives", "SecretMemory", "Vocabulary"]),
