@@ -66,12 +66,19 @@ let package = Package(
     // ---- custody and the closed process: begin
     .target(name: "CWipingFree", path: "Sources/CWipingFree"),
     room("Hardening", knows: ["CSystem", "SecretMemory"]),
+    room("Custody", knows: ["CSystem", "Primitives", "SecretMemory", "Vocabulary"]),
     .executableTarget(
       name: "hardening-probe", dependencies: ["CWipingFree", "ChatelaineHardening", "ChatelaineSecretMemory"],
       path: "Tests/HardeningProbe", swiftSettings: strict),
     .testTarget(
       name: "HardeningTests", dependencies: ["ChatelaineHardening", "hardening-probe"], path: "Tests/HardeningTests",
       swiftSettings: strict),
+    .testTarget(
+      name: "CustodyTests",
+      dependencies: [
+        "ChatelaineCustody", "ChatelainePrimitives", "ChatelaineSecretMemory", "ChatelaineVocabulary",
+      ],
+      path: "Tests/CustodyTests", swiftSettings: strict),
     // ---- custody and the closed process: end
   ]
 )

@@ -77,3 +77,9 @@ int ch_lock_exclusively(int fd);
 
 /// renameat2(2) with RENAME_NOREPLACE.
 int ch_rename_without_replacing(const char *from, const char *to);
+
+/// The same within an open directory.
+int ch_rename_within_without_replacing(int directory, const char *from, const char *to);
+
+/// The directory above an open one, with O_PATH; -1 with errno.
+int ch_open_parent(int directory);
