@@ -41,7 +41,7 @@ let package = Package(
   name: "chatelaine",
   products: [
     //TMP .library(name: "ChatelaineClient", targets: ["ChatelaineClient"]),
-    //TMP .executable(name: "chatelaine", targets: ["chatelaine"]),
+    .executable(name: "chatelaine", targets: ["chatelaine"]),
     //TMP .executable(name: "chatelained", targets: ["chatelained"]),
   ],
   dependencies: [
@@ -67,6 +67,13 @@ let package = Package(
     .target(name: "CWipingFree", path: "Sources/CWipingFree"),
     room("Hardening", knows: ["CSystem", "SecretMemory"]),
     room("Custody", knows: ["CSystem", "Primitives", "SecretMemory", "Vocabulary"]),
+    .executableTarget(
+      name: "chatelaine",
+      dependencies: [
+        "CWipingFree", "ChatelaineHardening", "ChatelaineCustody", "ChatelaineEnvelopes", "ChatelainePrimitives",
+        "ChatelaineVocabulary", arguments,
+      ],
+      path: "Sources/chatelaine", swiftSettings: strict),
     .executableTarget(
       name: "hardening-probe", dependencies: ["CWipingFree", "ChatelaineHardening", "ChatelaineSecretMemory"],
       path: "Tests/HardeningProbe", swiftSettings: strict),
