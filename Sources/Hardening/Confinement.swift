@@ -5,7 +5,7 @@ extension Hardening {
   /// Confines file access for good: `writable` paths may be read and written below, `readable` ones
   /// read. A path that does not exist is left out.
   ///
-  /// Landlock confines the calling thread and the threads it starts from then on: call it before any other thread.
+  /// After `close`: the kernel wants no new privileges first. Landlock confines the calling thread and the threads it starts from then on: call it before any other thread.
   package static func confineFiles(writable: [String], readable: [String]) -> Measure {
     let abi = ch_landlock_abi()
     guard abi > 0 else {
@@ -20,7 +20,7 @@ extension Hardening {
       otherwise: "landlock(7) was refused, errno \(reason)")
   }
 
-  /// Forbids for good, in every thread, what the process never does: execute, connect, trace, mount, load modules.
+  /// After `close`. Forbids for good, in every thread, what the process never does: execute, connect, trace, mount, load modules.
   package static func confineSystemCalls() -> Measure {
     let status = ch_seccomp_confine()
     let reason = errno
