@@ -97,8 +97,9 @@ extension LogWriter {
     do throws(StorageFailure) {
       let segment = try reopen(header, end: end, verifier, in: storage)
       if case .torn(let count, _) = end.tail {
-        recovery.tear = try mend(segment, end: end, byteCount: count, in: storage, clock: clock)
+        recovery.tear = try quarantine(segment, byteCount: count, in: storage, clock: clock)
       }
+      try settle(segment, lastFrame: end.lastFrame, in: storage)
       try? storage.remove(LogNames.spare)
       let writer = LogWriter(
         epoch: directory.epoch, state: verifier, segment: segment, storage: storage, options: options)
@@ -119,24 +120,35 @@ extension LogWriter {
     return segment
   }
 
-  /// Copies the torn area aside, writes zeros over it, and writes the last whole frame again: after a
-  /// failed sync the page cache can show what the disk does not hold.
-  private static func mend(
-    _ segment: OpenSegment, end: SegmentEnd, byteCount: UInt64, in storage: any LogStorage, clock: LogClock
+  /// Copies the torn area aside.
+  private static func quarantine(
+    _ segment: OpenSegment, byteCount: UInt64, in storage: any LogStorage, clock: LogClock
   ) throws(StorageFailure) -> LogRecovery.Tear {
-    let name = "\(LogNames.quarantine)/segment-\(segment.header.number)-at-\(end.end)-\(clock.wall().nanoseconds)"
-    let torn = try segment.file.read(at: end.end, count: Int(byteCount))
+    let name = "\(LogNames.quarantine)/segment-\(segment.header.number)-at-\(segment.offset)-\(clock.wall().nanoseconds)"
+    let torn = try segment.file.read(at: segment.offset, count: Int(byteCount))
     let copy = try storage.create(name)
     try copy.write(torn.span, at: 0)
     try copy.sync()
-    let zeros = [UInt8](repeating: 0, count: Int(byteCount))
-    try segment.file.write(zeros.span, at: end.end)
-    let lastStart = end.lastFrame ?? 0
-    let last = try segment.file.read(at: lastStart, count: Int(end.end - lastStart))
+    return LogRecovery.Tear(
+      segment: segment.header.number, offset: segment.offset, byteCount: byteCount, quarantineFile: name)
+  }
+
+  /// Makes durable what was read, torn or not: writes zeros as far as an interrupted write can have
+  /// reached, then the last whole frame (or the header page) again, and syncs the file and its name.
+  ///
+  /// After a failed sync, or a kill in the middle of one, the page cache can show what the disk does
+  /// not hold; and pages that a failed sync left clean are not written by the next one.
+  private static func settle(
+    _ segment: OpenSegment, lastFrame: UInt64?, in storage: any LogStorage
+  ) throws(StorageFailure) {
+    let reach = min(segment.offset + UInt64(segment.header.frameBytesMax), try segment.file.size())
+    let zeros = [UInt8](repeating: 0, count: Int(reach - segment.offset))
+    try segment.file.write(zeros.span, at: segment.offset)
+    let lastStart = lastFrame ?? 0
+    let last = try segment.file.read(at: lastStart, count: Int(segment.offset - lastStart))
     try segment.file.write(last.span, at: lastStart)
     try segment.file.sync()
-    return LogRecovery.Tear(
-      segment: segment.header.number, offset: end.end, byteCount: byteCount, quarantineFile: name)
+    try storage.syncDirectory()
   }
 
   private func note(_ tear: LogRecovery.Tear, clock: LogClock) throws(StorageFailure) {
