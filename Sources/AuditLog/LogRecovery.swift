@@ -98,12 +98,15 @@ extension LogWriter {
       let segment = try reopen(header, end: end, verifier, in: storage)
       if case .torn(let count, _) = end.tail {
         recovery.tear = try quarantine(segment, byteCount: count, in: storage, clock: clock)
+      } else {
+        recovery.tear = TearMarker.load(from: storage)
       }
       try settle(segment, lastFrame: end.lastFrame, in: storage)
       try? storage.remove(LogNames.spare)
       let writer = LogWriter(
         epoch: directory.epoch, state: verifier, segment: segment, storage: storage, options: options)
       if let tear = recovery.tear { try writer.note(tear, clock: clock) }
+      TearMarker.remove(from: storage)
       return (writer, recovery)
     } catch { throw .storage(error) }
   }
@@ -120,7 +123,7 @@ extension LogWriter {
     return segment
   }
 
-  /// Copies the torn area aside.
+  /// Copies the torn area aside and marks it as not yet noted.
   private static func quarantine(
     _ segment: OpenSegment, byteCount: UInt64, in storage: any LogStorage, clock: LogClock
   ) throws(StorageFailure) -> LogRecovery.Tear {
@@ -129,8 +132,10 @@ extension LogWriter {
     let copy = try storage.create(name)
     try copy.write(torn.span, at: 0)
     try copy.sync()
-    return LogRecovery.Tear(
+    let tear = LogRecovery.Tear(
       segment: segment.header.number, offset: segment.offset, byteCount: byteCount, quarantineFile: name)
+    try TearMarker.save(tear, to: storage)
+    return tear
   }
 
   /// Makes durable what was read, torn or not: writes zeros as far as an interrupted write can have
