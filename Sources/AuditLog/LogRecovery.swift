@@ -78,17 +78,9 @@ extension LogWriter {
     knownHead: KnownHead? = nil, visit: (Span<UInt8>) -> Void = { _ in }
   ) throws(LogError) -> (LogWriter, LogRecovery) {
     let directory = try LogDirectory(storage)
-    var verifier = directory.resumed() ?? ChainVerifier(epoch: directory.epoch)
-    var recovery = LogRecovery(tear: nil, segmentsRead: 0)
-    var end: SegmentEnd?
-    for number in verifier.nextSegment..<UInt64(directory.segmentCount) {
-      var walk = try directory.walk(number)
-      end = try walk.run(&verifier, visit: visit)
-      recovery.segmentsRead += 1
-    }
-    guard let end, let header = verifier.segment else {
-      throw .corrupt(LogFault(.missingSegment, segment: 0, offset: 0, sequence: 0), file: storage.path)
-    }
+    let (verifier, end, segmentsRead) = try readToEnd(of: directory, visit: visit)
+    var recovery = LogRecovery(tear: nil, segmentsRead: segmentsRead)
+    guard let header = verifier.segment else { preconditionFailure("a walk begins a segment") }
     if let knownHead, verifier.nextSequence <= knownHead.sequence {
       let fault = LogFault(
         .behindKnownHead, segment: header.number, offset: end.end, sequence: verifier.nextSequence)
@@ -109,6 +101,41 @@ extension LogWriter {
       TearMarker.remove(from: storage)
       return (writer, recovery)
     } catch { throw .storage(error) }
+  }
+
+  private typealias Reading = (verifier: ChainVerifier, end: SegmentEnd, segmentsRead: Int)
+
+  /// Reads the newest segment where the tree file allows it, else all of them.
+  ///
+  /// why: nothing but the newest segment's own frames shows that the tree file's frame number is right;
+  /// a wrong one would be written into the next frame. Without a frame everything is read.
+  private static func readToEnd(
+    of directory: LogDirectory, visit: (Span<UInt8>) -> Void
+  ) throws(LogError) -> Reading {
+    if let resumed = directory.resumed() {
+      var hasVisited = false
+      do throws(LogError) {
+        let reading = try read(directory, with: resumed) { entry in
+          hasVisited = true
+          visit(entry)
+        }
+        if reading.end.lastFrame != nil { return reading }
+      } catch { if hasVisited { throw error } }
+    }
+    return try read(directory, with: ChainVerifier(epoch: directory.epoch), visit: visit)
+  }
+
+  private static func read(
+    _ directory: LogDirectory, with start: ChainVerifier, visit: (Span<UInt8>) -> Void
+  ) throws(LogError) -> Reading {
+    var verifier = start
+    var end: SegmentEnd?
+    for number in verifier.nextSegment..<directory.walkEnd {
+      var walk = try directory.walk(number, sequence: verifier.nextSequence)
+      end = try walk.run(&verifier, visit: visit)
+    }
+    guard let end else { preconditionFailure("a log has a segment, or misses one") }
+    return (verifier, end, Int(directory.walkEnd - start.nextSegment))
   }
 
   private static func reopen(
