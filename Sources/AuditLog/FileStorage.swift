@@ -82,6 +82,13 @@ package final class FileStorage: LogStorage {
   }
 
   package func syncDirectory() throws(StorageFailure) {
+    let folder = unsafe openat(directory, LogNames.quarantine, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+    if folder >= 0 {
+      defer { close(folder) }
+      guard fsync(folder) == 0 else {
+        throw StorageFailure(.sync, path: "\(path)/\(LogNames.quarantine)", errno: errno)
+      }
+    }
     guard fsync(directory) == 0 else { throw StorageFailure(.sync, path: path, errno: errno) }
   }
 }

@@ -5,6 +5,8 @@ package enum LogNames {
   /// The tree at the newest segment's first entry: derived, checked against the segment's header.
   static let tree = "tree"
   static let quarantine = "quarantine"
+  /// A tear that the log does not note yet: derived, trusted by nobody.
+  static let tear = "tear"
 
   static func epoch(_ epoch: UInt32) -> String { "epoch-" + padded(UInt64(epoch), 6) }
 

@@ -22,7 +22,7 @@ package struct LogReader {
     self.storage = storage
     epoch = directory.epoch
     verifier = ChainVerifier(epoch: directory.epoch)
-    walk = try directory.walk(0)
+    walk = try directory.walk(0, sequence: 0)
   }
 
   /// Calls `visit` with each entry that is there by now, oldest first, and `progress` with the bytes
@@ -33,7 +33,7 @@ package struct LogReader {
     while true {
       let directory = try LogDirectory(storage)
       try walk.refresh()
-      walk.hasSuccessor = walk.number + 1 < UInt64(directory.segmentCount)
+      walk.hasSuccessor = walk.number + 1 < directory.walkEnd
       var passed: UInt64 = 0
       let end = try walk.run(&verifier, visit: visit) { offset in
         progress(offset - min(passed, offset))
@@ -42,7 +42,7 @@ package struct LogReader {
       guard walk.hasSuccessor, verifier.isSealed else {
         return End(segment: walk.number, segmentFile: walk.name, offset: end.end, tail: end.tail)
       }
-      walk = try directory.walk(walk.number + 1)
+      walk = try directory.walk(walk.number + 1, sequence: verifier.nextSequence)
     }
   }
 

@@ -33,9 +33,7 @@ extension LogWriter {
       guard try !storage.list().contains(where: { LogNames.parseEpoch($0) != nil }) else {
         throw StorageFailure(.create, path: storage.path, errno: 17)
       }
-      for leftover in try storage.list() where LogNames.parseSegment(leftover) != nil || leftover == LogNames.spare {
-        try storage.remove(leftover)
-      }
+      try removeLeftovers(in: storage)
       guard let epoch = try? EpochDescriptor(logID: SecureRandom.identifier(), created: clock.wall(), name: name) else {
         throw StorageFailure(.create, path: storage.path, errno: 22)
       }
@@ -43,6 +41,28 @@ extension LogWriter {
       try createDurably(LogNames.epoch(epoch.epoch), epoch.encoded(), in: storage)
       return epoch
     } catch { throw .storage(error) }
+  }
+
+  /// Removes what a creation that was interrupted left: a spare, a first segment without a frame.
+  ///
+  /// Segments with anything in them are the rest of a log that lost its descriptor: never removed.
+  private static func removeLeftovers(in storage: any LogStorage) throws(StorageFailure) {
+    let names = try storage.list()
+    for name in names where LogNames.parseSegment(name) != nil {
+      guard name == LogNames.segment(epoch: 1, 0), try isWithoutFrames(storage.open(name, forWriting: false)) else {
+        throw StorageFailure(.create, path: "\(storage.path)/\(name)", errno: 17)
+      }
+      try storage.remove(name)
+    }
+    if names.contains(LogNames.spare) { try storage.remove(LogNames.spare) }
+  }
+
+  private static func isWithoutFrames(_ file: any LogFile) throws(StorageFailure) -> Bool {
+    let size = try file.size()
+    for offset in stride(from: UInt64(SegmentHeader.byteCount), to: size, by: 1 << 20) {
+      guard try file.read(at: offset, count: 1 << 20).span.isZero else { return false }
+    }
+    return true
   }
 
   private static func createFirstSegment(
@@ -78,17 +98,9 @@ extension LogWriter {
     knownHead: KnownHead? = nil, visit: (Span<UInt8>) -> Void = { _ in }
   ) throws(LogError) -> sending (LogWriter, LogRecovery) {
     let directory = try LogDirectory(storage)
-    var verifier = directory.resumed() ?? ChainVerifier(epoch: directory.epoch)
-    var recovery = LogRecovery(tear: nil, segmentsRead: 0)
-    var end: SegmentEnd?
-    for number in verifier.nextSegment..<UInt64(directory.segmentCount) {
-      var walk = try directory.walk(number)
-      end = try walk.run(&verifier, visit: visit)
-      recovery.segmentsRead += 1
-    }
-    guard let end, let header = verifier.segment else {
-      throw .corrupt(LogFault(.missingSegment, segment: 0, offset: 0, sequence: 0), file: storage.path)
-    }
+    let (verifier, end, segmentsRead) = try readToEnd(of: directory, visit: visit)
+    var recovery = LogRecovery(tear: nil, segmentsRead: segmentsRead)
+    guard let header = verifier.segment else { preconditionFailure("a walk begins a segment") }
     if let knownHead, verifier.nextSequence <= knownHead.sequence {
       let fault = LogFault(
         .behindKnownHead, segment: header.number, offset: end.end, sequence: verifier.nextSequence)
@@ -97,14 +109,53 @@ extension LogWriter {
     do throws(StorageFailure) {
       let segment = try reopen(header, end: end, verifier, in: storage)
       if case .torn(let count, _) = end.tail {
-        recovery.tear = try mend(segment, end: end, byteCount: count, in: storage, clock: clock)
+        recovery.tear = try quarantine(segment, byteCount: count, in: storage, clock: clock)
+      } else {
+        recovery.tear = TearMarker.load(from: storage)
       }
+      try settle(segment, lastFrame: end.lastFrame, in: storage)
       try? storage.remove(LogNames.spare)
       let writer = LogWriter(
         epoch: directory.epoch, state: verifier, segment: segment, storage: storage, options: options)
       if let tear = recovery.tear { try writer.note(tear, clock: clock) }
+      TearMarker.remove(from: storage)
       return (writer, recovery)
     } catch { throw .storage(error) }
+  }
+
+  private typealias Reading = (verifier: ChainVerifier, end: SegmentEnd, segmentsRead: Int)
+
+  /// Reads the newest segment where the tree file allows it, else all of them.
+  ///
+  /// why: nothing but the newest segment's own frames shows that the tree file's frame number is right;
+  /// a wrong one would be written into the next frame. Without a frame everything is read.
+  private static func readToEnd(
+    of directory: LogDirectory, visit: (Span<UInt8>) -> Void
+  ) throws(LogError) -> Reading {
+    if let resumed = directory.resumed() {
+      var hasVisited = false
+      do throws(LogError) {
+        let reading = try read(directory, with: resumed) { entry in
+          hasVisited = true
+          visit(entry)
+        }
+        if reading.end.lastFrame != nil { return reading }
+      } catch { if hasVisited { throw error } }
+    }
+    return try read(directory, with: ChainVerifier(epoch: directory.epoch), visit: visit)
+  }
+
+  private static func read(
+    _ directory: LogDirectory, with start: ChainVerifier, visit: (Span<UInt8>) -> Void
+  ) throws(LogError) -> Reading {
+    var verifier = start
+    var end: SegmentEnd?
+    for number in verifier.nextSegment..<directory.walkEnd {
+      var walk = try directory.walk(number, sequence: verifier.nextSequence)
+      end = try walk.run(&verifier, visit: visit)
+    }
+    guard let end else { preconditionFailure("a log has a segment, or misses one") }
+    return (verifier, end, Int(directory.walkEnd - start.nextSegment))
   }
 
   private static func reopen(
@@ -119,24 +170,37 @@ extension LogWriter {
     return segment
   }
 
-  /// Copies the torn area aside, writes zeros over it, and writes the last whole frame again: after a
-  /// failed sync the page cache can show what the disk does not hold.
-  private static func mend(
-    _ segment: OpenSegment, end: SegmentEnd, byteCount: UInt64, in storage: any LogStorage, clock: LogClock
+  /// Copies the torn area aside and marks it as not yet noted.
+  private static func quarantine(
+    _ segment: OpenSegment, byteCount: UInt64, in storage: any LogStorage, clock: LogClock
   ) throws(StorageFailure) -> LogRecovery.Tear {
-    let name = "\(LogNames.quarantine)/segment-\(segment.header.number)-at-\(end.end)-\(clock.wall().nanoseconds)"
-    let torn = try segment.file.read(at: end.end, count: Int(byteCount))
+    let name = "\(LogNames.quarantine)/segment-\(segment.header.number)-at-\(segment.offset)-\(clock.wall().nanoseconds)"
+    let torn = try segment.file.read(at: segment.offset, count: Int(byteCount))
     let copy = try storage.create(name)
     try copy.write(torn.span, at: 0)
     try copy.sync()
-    let zeros = [UInt8](repeating: 0, count: Int(byteCount))
-    try segment.file.write(zeros.span, at: end.end)
-    let lastStart = end.lastFrame ?? 0
-    let last = try segment.file.read(at: lastStart, count: Int(end.end - lastStart))
+    let tear = LogRecovery.Tear(
+      segment: segment.header.number, offset: segment.offset, byteCount: byteCount, quarantineFile: name)
+    try TearMarker.save(tear, to: storage)
+    return tear
+  }
+
+  /// Makes durable what was read, torn or not: writes zeros as far as an interrupted write can have
+  /// reached, then the last whole frame (or the header page) again, and syncs the file and its name.
+  ///
+  /// After a failed sync, or a kill in the middle of one, the page cache can show what the disk does
+  /// not hold; and pages that a failed sync left clean are not written by the next one.
+  private static func settle(
+    _ segment: OpenSegment, lastFrame: UInt64?, in storage: any LogStorage
+  ) throws(StorageFailure) {
+    let reach = min(segment.offset + UInt64(segment.header.frameBytesMax), try segment.file.size())
+    let zeros = [UInt8](repeating: 0, count: Int(reach - segment.offset))
+    try segment.file.write(zeros.span, at: segment.offset)
+    let lastStart = lastFrame ?? 0
+    let last = try segment.file.read(at: lastStart, count: Int(segment.offset - lastStart))
     try segment.file.write(last.span, at: lastStart)
     try segment.file.sync()
-    return LogRecovery.Tear(
-      segment: segment.header.number, offset: end.end, byteCount: byteCount, quarantineFile: name)
+    try storage.syncDirectory()
   }
 
   private func note(_ tear: LogRecovery.Tear, clock: LogClock) throws(StorageFailure) {

@@ -27,7 +27,7 @@ package protocol LogStorage: Sendable {
   /// Renames; fails where the new name is taken.
   func rename(_ name: String, to newName: String) throws(StorageFailure)
   func remove(_ name: String) throws(StorageFailure)
-  /// Makes names durable.
+  /// Makes names durable, those in quarantine too.
   func syncDirectory() throws(StorageFailure)
   /// Sector size below which a write is whole or not there; 512 or 4096.
   var sectorBytes: Int { get }

@@ -154,20 +154,26 @@ package final class LogWriter {
 
   /// Writes a frame at the segment's end and makes it durable.
   private func write(_ frame: Span<UInt8>) throws(AppendFailure) {
+    try clearFailedWrite()
     let end = segment.offset + UInt64(frame.count)
-    do throws(StorageFailure) {
-      // why: a longer frame that failed may have left bytes behind this shorter one.
-      if segment.dirtyEnd > end {
-        let zeros = [UInt8](repeating: 0, count: Int(segment.dirtyEnd - end))
-        try segment.file.write(zeros.span, at: end)
-      }
-      segment.dirtyEnd = max(segment.dirtyEnd, end)
-      try segment.file.write(frame, at: segment.offset)
-    } catch { throw .unavailable(error) }
+    segment.dirtyEnd = end
+    do throws(StorageFailure) { try segment.file.write(frame, at: segment.offset) } catch { throw .unavailable(error) }
     try sync(segment.file)
     segment.dirtyEnd = end
     segment.offset = end
     segment.fileHash.update(frame)
+  }
+
+  /// Writes zeros over what a failed write left behind the segment's end.
+  ///
+  /// Synced on its own: if they were in flight with the next frame, a crash could keep that frame and the
+  /// old bytes behind it, which behind a seal no log that was written has.
+  private func clearFailedWrite() throws(AppendFailure) {
+    guard segment.dirtyEnd > segment.offset else { return }
+    let zeros = [UInt8](repeating: 0, count: Int(segment.dirtyEnd - segment.offset))
+    do throws(StorageFailure) { try segment.file.write(zeros.span, at: segment.offset) } catch { throw .unavailable(error) }
+    try sync(segment.file)
+    segment.dirtyEnd = segment.offset
   }
 
   /// After a failed sync nothing is known of what the disk holds: no retry, no further entry.

@@ -57,20 +57,42 @@ struct SegmentWalk {
       }
       offset = UInt64(SegmentHeader.byteCount)
     }
+    var isSecondLook = false
     while !verifier.isSealed {
       do throws(LogError) {
         let count = try frame(at: offset, &verifier, visit: visit)
         lastFrame = offset
         offset += UInt64(count)
+        isSecondLook = false
       } catch {
         guard case .corrupt(let fault, _) = error else { throw error }
-        let tail = try classifyTail(from: offset, verifier, fault)
-        return SegmentEnd(end: offset, lastFrame: lastFrame, tail: tail)
+        if let tail = try judgeTail(verifier, fault, isFinal: isSecondLook) {
+          return SegmentEnd(end: offset, lastFrame: lastFrame, tail: tail)
+        }
+        try refresh()
+        isSecondLook = true
+        continue
       }
       progress(offset)
     }
     try checkBehindSeal(from: offset, verifier)
     return SegmentEnd(end: offset, lastFrame: lastFrame, tail: .clean)
+  }
+
+  /// What stands behind the last frame; nil where that asks for a second look.
+  ///
+  /// why: a reading of a live log is no snapshot. It can show a frame that was written after the place
+  /// before it had been read; that place holds a whole frame by then.
+  private mutating func judgeTail(
+    _ verifier: ChainVerifier, _ fault: LogFault, isFinal: Bool
+  ) throws(LogError) -> SegmentEnd.Tail? {
+    do throws(LogError) {
+      let tail = try classifyTail(from: offset, verifier, fault)
+      return tail == .clean || isFinal ? tail : nil
+    } catch {
+      if isFinal { throw error }
+      return nil
+    }
   }
 
   private mutating func frame(
@@ -90,6 +112,9 @@ struct SegmentWalk {
   // MARK: Ends
 
   private mutating func checkBehindSeal(from end: UInt64, _ verifier: ChainVerifier) throws(LogError) {
+    guard file.size == end || file.size == verifier.segment?.fileSize else {
+      throw .corrupt(LogFault(.fileSize, segment: number, offset: file.size, sequence: verifier.nextSequence), file: name)
+    }
     if let found = try firstNonZero(from: end) {
       throw .corrupt(
         LogFault(.afterSeal, segment: number, offset: found, sequence: verifier.nextSequence), file: name)
@@ -101,18 +126,31 @@ struct SegmentWalk {
     from end: UInt64, _ verifier: ChainVerifier, _ fault: LogFault
   ) throws(LogError) -> SegmentEnd.Tail {
     guard let segment = verifier.segment else { throw .corrupt(fault, file: name) }
-    guard !hasSuccessor else { throw .corrupt(try isZero(from: end) ? notSealed(verifier, end) : fault, file: name) }
+    guard !hasSuccessor else {
+      throw .corrupt(try isZero(from: end) ? notSealed(verifier, end) : named(fault, verifier, segment), file: name)
+    }
     guard file.size == segment.fileSize else {
       throw .corrupt(LogFault(.fileSize, segment: number, offset: file.size, sequence: verifier.nextSequence), file: name)
     }
     guard let last = try lastNonZero(from: end) else { return .clean }
-    if last >= end + UInt64(segment.frameBytesMax) {
-      throw .corrupt(LogFault(.bytesBeyondTear, segment: number, offset: last, sequence: fault.sequence), file: name)
-    }
     guard try !hasFrame(numbered: verifier.nextFrame + 1, from: end, to: last, segment) else {
-      throw .corrupt(fault, file: name)
+      throw .corrupt(try named(fault, verifier, segment), file: name)
+    }
+    if last >= end + UInt64(segment.frameBytesMax) {
+      throw .corrupt(
+        LogFault(.bytesBeyondTear, segment: number, offset: last, sequence: verifier.nextSequence), file: name)
     }
     return .torn(byteCount: last + 1 - end, fault)
+  }
+
+  /// The fault with the sequence that the format names: the lowest that nothing confirms.
+  private mutating func named(
+    _ fault: LogFault, _ verifier: ChainVerifier, _ segment: SegmentHeader
+  ) throws(LogError) -> LogFault {
+    let sequence = try read(at: fault.offset, count: segment.frameBytesMax) { (bytes) throws(LogFault) in
+      verifier.firstUnconfirmed(bytes)
+    }
+    return LogFault(fault.kind, segment: fault.segment, offset: fault.offset, sequence: sequence)
   }
 
   private func notSealed(_ verifier: ChainVerifier, _ offset: UInt64) -> LogFault {
@@ -125,7 +163,7 @@ struct SegmentWalk {
   ) throws(LogError) -> Bool {
     for offset in stride(from: start, through: end, by: segment.alignment) {
       let found = try read(at: offset, count: segment.frameBytesMax) { (bytes) throws(LogFault) in
-        Frame.selfContained(bytes, frameBytesMax: segment.frameBytesMax)
+        Frame.selfContained(bytes, alignment: segment.alignment, frameBytesMax: segment.frameBytesMax)
       }
       if let found, found.number >= number { return true }
     }

@@ -11,6 +11,8 @@ package final class SpareSegment: Sendable {
   private struct State {
     var file: (any LogFile)?
     var filledBytes: UInt64 = 0
+    /// The writer has it: its size stands in a header, so nothing may grow it any more.
+    var isTaken = false
   }
 
   /// Size to fill to.
@@ -23,7 +25,8 @@ package final class SpareSegment: Sendable {
     self.targetBytes = targetBytes
   }
 
-  package var isFilled: Bool { state.withLock { $0.filledBytes >= targetBytes } }
+  /// Whether nothing is left to fill.
+  package var isFilled: Bool { state.withLock { $0.isTaken || $0.filledBytes >= targetBytes } }
 
   /// Filled so far, 0 to 1.
   package var progress: Double { state.withLock { Double($0.filledBytes) / Double(targetBytes) } }
@@ -31,7 +34,10 @@ package final class SpareSegment: Sendable {
   /// Writes one more piece of zeros and makes it durable; nothing where the target is reached.
   package func fillPiece() throws(StorageFailure) {
     let result = state.withLock { state in
-      Result { () throws(StorageFailure) in try self.fillPiece(&state) }
+      Result { () throws(StorageFailure) in
+        guard !state.isTaken else { return }
+        try self.fillPiece(&state)
+      }
     }
     try result.get()
   }
@@ -44,16 +50,24 @@ package final class SpareSegment: Sendable {
     let count = Int(min(UInt64(Self.pieceBytes), targetBytes - state.filledBytes))
     let zeros = [UInt8](repeating: 0, count: count)
     try file.write(zeros.span, at: state.filledBytes)
-    try file.sync()
+    do throws(StorageFailure) { try file.sync() } catch {
+      // why: after a failed sync the file is never trusted again. The next piece begins a new one.
+      state.file = nil
+      state.filledBytes = 0
+      try? storage.remove(LogNames.spare)
+      throw error
+    }
     state.filledBytes += UInt64(count)
   }
 
-  /// Hands the file over as it is, once it holds at least `bytesMin`; fills it up to that first.
+  /// Hands the file over as it is, once it holds at least `bytesMin`; fills it up to that first. Gives
+  /// the same file again where the writer could not finish what it took it for.
   func take(bytesMin: UInt64) throws(StorageFailure) -> (file: any LogFile, size: UInt64) {
     let result = state.withLock { state in
       Result { () throws(StorageFailure) -> (any LogFile, UInt64) in
         while state.filledBytes < min(bytesMin, self.targetBytes) { try self.fillPiece(&state) }
-        guard let file = state.file else { preconditionFailure("a spare segment was taken twice") }
+        guard let file = state.file else { preconditionFailure("a spare segment is never empty") }
+        state.isTaken = true
         return (file, state.filledBytes)
       }
     }

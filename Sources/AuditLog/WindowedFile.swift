@@ -23,13 +23,17 @@ struct WindowedFile {
   mutating func withBytes<Result, Failure: Error>(
     at offset: UInt64, count: Int, _ body: (Span<UInt8>) throws(Failure) -> Result
   ) throws(WindowError<Failure>) -> Result {
-    let available = offset < size ? Int(min(UInt64(count), size - offset)) : 0
+    var available = offset < size ? Int(min(UInt64(count), size - offset)) : 0
     if offset < windowStart || offset + UInt64(available) > windowStart + UInt64(window.count) {
       do throws(StorageFailure) {
         window = try file.read(at: offset, count: Int(min(UInt64(max(count, Self.windowBytes)), size - min(offset, size))))
       } catch { throw .storage(error) }
       windowStart = offset
-      guard window.count >= available else { throw .storage(StorageFailure(.read, path: "", errno: 5)) }
+      if window.count < available {
+        // A writer has cut the sealed file behind its last frame.
+        size = offset + UInt64(window.count)
+        available = window.count
+      }
     }
     let start = Int(offset - windowStart)
     do throws(Failure) { return try body(window.span.extracting(start..<start + available)) } catch { throw .body(error) }

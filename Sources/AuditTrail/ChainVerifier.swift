@@ -149,18 +149,13 @@ package struct ChainVerifier: Sendable {
       range: range, leaf: AuditEntry.leafHash(bytes), previous: previous, incarnation: incarnation)
   }
 
-  /// Finds the first broken link and blames the right side of it: if the entry behind the break is
-  /// itself confirmed by what follows, the one before it was changed.
+  /// Finds the first entry that neither its successor nor the trailer confirms.
   private func checkLinks(
     _ entries: [CheckedEntry], trailerMatches: Bool, first: UInt64, offset: UInt64
   ) throws(LogFault) {
-    func isLinked(_ index: Int) -> Bool {
-      entries[index].previous == (index == 0 ? previousLeaf : entries[index - 1].leaf)
-    }
-    for index in entries.indices where !isLinked(index) {
-      let isConfirmed = index + 1 < entries.count ? isLinked(index + 1) : trailerMatches
-      if index > 0, isConfirmed { throw fault(.entryChanged, offset, sequence: first + UInt64(index - 1)) }
-      throw fault(.entryLink, offset, sequence: first + UInt64(index))
+    guard entries[0].previous == previousLeaf else { throw fault(.entryLink, offset, sequence: first) }
+    for index in entries.indices.dropFirst() where entries[index].previous != entries[index - 1].leaf {
+      throw fault(.entryChanged, offset, sequence: first + UInt64(index - 1))
     }
     guard trailerMatches else { throw fault(.trailer, offset, sequence: first + UInt64(entries.count - 1)) }
   }
@@ -174,7 +169,7 @@ package struct ChainVerifier: Sendable {
     let trailer = Frame.trailer(bytes.extracting(0..<Frame.headerByteCount), body)
     guard Digest(bytes.extracting(end..<end + Frame.trailerByteCount)) == trailer else { throw fault(.trailer, offset) }
     guard header.count == 0, let seal = Frame.parseSeal(body) else { throw fault(.frameCount, offset) }
-    guard seal.treeSize == tree.size, seal.lastSequence &+ 1 == nextSequence, seal.treeRoot == tree.root else {
+    guard tree.size >= 1, seal.treeSize == tree.size, seal.lastSequence &+ 1 == nextSequence, seal.treeRoot == tree.root else {
       throw fault(.sealTree, offset)
     }
     let soFar = fileHash

@@ -109,29 +109,47 @@ package enum Frame {
     return hash.finish()
   }
 
-  /// Whether `bytes` begin with a frame that is whole in itself, whatever stands before it: what
-  /// recovery looks for behind a damaged place.
-  package static func selfContained(_ bytes: Span<UInt8>, frameBytesMax: Int) -> Header? {
-    guard let header = parseHeader(bytes), overheadByteCount + header.bodyByteCount <= frameBytesMax,
-      bytes.count >= overheadByteCount + header.bodyByteCount
+  /// Whether `bytes` begin with a frame that is whole in itself, whatever stands before it (FRAME-1 to
+  /// FRAME-6): what recovery looks for behind a damaged place.
+  package static func selfContained(_ bytes: Span<UInt8>, alignment: Int, frameBytesMax: Int) -> Header? {
+    guard let header = parseHeader(bytes), isPossible(header) else { return nil }
+    let padded = header.paddedByteCount(alignment: alignment)
+    guard padded <= min(frameBytesMax, bytes.count),
+      bytes.extracting((overheadByteCount + header.bodyByteCount)..<padded).isZero
     else { return nil }
     let body = bytes.extracting(headerByteCount..<headerByteCount + header.bodyByteCount)
     let head = bytes.extracting(0..<headerByteCount)
     let end = headerByteCount + header.bodyByteCount
     let stored = Digest(bytes.extracting(end..<end + trailerByteCount))
     guard header.kind == .entries else { return trailer(head, body) == stored ? header : nil }
-    guard let last = lastEntry(of: body, count: header.count) else { return nil }
-    let leaf = AuditEntry.leafHash(body.extracting(last))
+    guard let leaf = lastLeaf(of: body, header) else { return nil }
     return trailer(head, leaf.bytes.span) == stored ? header : nil
   }
 
-  private static func lastEntry(of body: Span<UInt8>, count: Int) -> Range<Int>? {
-    guard (1...Limits.frameEntriesMax).contains(count) else { return nil }
+  /// Whether count and body length can be those of the kind.
+  private static func isPossible(_ header: Header) -> Bool {
+    switch header.kind {
+    case .entries: (1...Limits.frameEntriesMax).contains(header.count)
+    case .signedNote: header.count == 0
+    case .seal: header.count == 0 && header.bodyByteCount == sealBodyByteCount
+    case .purged:
+      (1...Limits.frameEntriesMax).contains(header.count) && header.bodyByteCount == header.count * Digest.byteCount
+    }
+  }
+
+  /// The leaf hash of the last entry, or nil where the entries are not a chain of their own.
+  private static func lastLeaf(of body: Span<UInt8>, _ header: Header) -> Digest? {
     var cursor = ByteCursor()
-    var last: Range<Int>?
-    for _ in 0..<count {
+    var last: Digest?
+    for index in 0..<header.count {
       guard let length = try? cursor.u32(body), let range = try? cursor.range(Int(length), body) else { return nil }
-      last = range
+      let entry = body.extracting(range)
+      var fields = ByteCursor(at: 8)
+      guard (try? AuditEntry.validate(entry)) != nil,
+        let sequence = try? fields.u64(entry), sequence == header.firstSequence &+ UInt64(index),
+        let previous = try? fields.digest(entry), last == nil || last == previous
+      else { return nil }
+      last = AuditEntry.leafHash(entry)
     }
     return cursor.offset == body.count ? last : nil
   }
