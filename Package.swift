@@ -93,6 +93,10 @@ let package = Package(
       knows: ["AuditLog", "AuditTrail", "Custody", "Envelopes", "Hardening", "Primitives", "Vocabulary"],
       uses: [arguments]),
 
+    tool(
+      "chatelaine-bench",
+      knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [arguments]),
+
     tests("Custody", knows: ["Custody", "Primitives", "SecretMemory", "Vocabulary"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),

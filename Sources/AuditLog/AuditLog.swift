@@ -95,49 +95,61 @@ package final class AuditLog: Sendable {
     _ writer: LogWriter, mailbox: Mailbox, shared: Shared, onPoisoned: (StorageFailure) -> Void
   ) {
     while let batch = mailbox.takeAll() {
-      var delivered = 0
-      do throws(AppendFailure) {
-        try writer.commit(batch.map(\.drafts)) { index, receipt in
-          batch[index].completion(.durable(receipt))
-          delivered = index + 1
-        }
-      } catch {
-        let isFirst = !shared.isPoisoned.load(ordering: .relaxed)
-        if case .poisoned = error { shared.isPoisoned.store(true, ordering: .releasing) }
-        for submission in batch[delivered...] { submission.completion(.failed(error)) }
-        if isFirst, case .poisoned(let failure) = error { onPoisoned(failure) }
-      }
+      let poison = write(batch, with: writer, shared: shared)
       publish(writer, shared)
+      if let poison { onPoisoned(poison) }
     }
   }
 
+  /// Commits a batch and answers every submission of it. Returns the failure that poisoned the log, if
+  /// this was the batch.
+  @inline(never)
+  private static func write(
+    _ batch: [Submission], with writer: LogWriter, shared: Shared
+  ) -> StorageFailure? {
+    var delivered = 0
+    do throws(AppendFailure) {
+      try writer.commit(batch.map(\.drafts)) { index, receipt in
+        batch[index].completion(.durable(receipt))
+        delivered = index + 1
+      }
+      return nil
+    } catch {
+      let wasPoisoned = shared.isPoisoned.load(ordering: .relaxed)
+      if case .poisoned = error { shared.isPoisoned.store(true, ordering: .releasing) }
+      for submission in batch[delivered...] { submission.completion(.failed(error)) }
+      guard case .poisoned(let failure) = error, !wasPoisoned else { return nil }
+      return failure
+    }
+  }
+
+  @inline(never)
   private static func publish(_ writer: LogWriter, _ shared: Shared) {
     let head = writer.head
     shared.head.withLock { $0 = head }
-    let isNew = shared.spare.withLock { spare in
-      defer { spare = writer.spare }
-      return spare !== writer.spare
-    }
-    if isNew { shared.fillerSignal.raise() }
+    let current = writer.spare
+    let before = shared.spare.withLock { $0 }
+    guard before !== current else { return }
+    shared.spare.withLock { $0 = current }
+    shared.fillerSignal.raise()
   }
 
   /// Fills the spare segment at a pace that stays ahead of the one under way.
   private static func fill(_ shared: Shared) {
-    while !shared.fillerSignal.isClosed {
-      let spare = shared.spare.withLock { $0 }
-      guard !spare.isFilled else {
-        shared.fillerSignal.wait()
-        continue
-      }
-      let head = shared.head.withLock { $0 }
-      do throws(StorageFailure) { try spare.fillPiece() } catch {
-        // The disk is full or refuses: the writer says so when it needs the segment.
-        shared.fillerSignal.wait(milliseconds: 500)
-        continue
-      }
-      let used = Double(head.segmentUsedBytes) / Double(head.segmentBytes)
-      if spare.progress > used * 1.5 + 0.05 { shared.fillerSignal.wait(milliseconds: 5) }
+    while !shared.fillerSignal.isClosed { fillPiece(shared) }
+  }
+
+  @inline(never)
+  private static func fillPiece(_ shared: Shared) {
+    let spare = shared.spare.withLock { $0 }
+    guard !spare.isFilled else { return shared.fillerSignal.wait() }
+    do throws(StorageFailure) { try spare.fillPiece() } catch {
+      // The disk is full or refuses: the writer says so when it needs the segment.
+      return shared.fillerSignal.wait(milliseconds: 500)
     }
+    let head = shared.head.withLock { $0 }
+    let used = Double(head.segmentUsedBytes) / Double(head.segmentBytes)
+    if spare.progress > used * 1.5 + 0.05 { shared.fillerSignal.wait(milliseconds: 5) }
   }
 }
 
