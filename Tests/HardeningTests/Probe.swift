@@ -39,7 +39,7 @@ struct Probe {
   static let asUser = geteuid() == 0 ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : []
 
   /// A build below a directory that only root may enter cannot be started by anybody else.
-  static let userCanStart = ((try? run(["free"], launcher: asUser))?.says("wipes")) == true
+  static let userCanStart = ((try? run(["free"], launcher: asUser + ["env"]))?.says("wipes")) == true
 
   /// The probe is built next to the test bundle, which runs as a program here.
   private static let path: String = {
