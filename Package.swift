@@ -98,3 +98,27 @@ let package = Package(
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),
   ]
 )
+
+// MARK: Tests
+
+/// A test target in Tests/<name>, the rooms it looks at, and the shared vectors and helpers.
+func tests(_ name: String, knows rooms: [String] = []) -> Target {
+  .testTarget(
+    name: name + "Tests",
+    dependencies: ["ChatelaineTestSupport"] + rooms.map { .byName(name: "Chatelaine" + $0) },
+    path: "Tests/" + name + "Tests",
+    swiftSettings: strict)
+}
+
+package.targets += [
+  .target(
+    name: "ChatelaineTestSupport",
+    dependencies: ["ChatelainePrimitives", "ChatelaineSecretMemory", "ChatelaineVocabulary"],
+    path: "Tests/Support",
+    swiftSettings: strict),
+  tests("Vocabulary", knows: ["Vocabulary"]),
+  tests("SecretMemory", knows: ["SecretMemory"]),
+  tests("Primitives", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
+  tests("Envelopes", knows: ["Envelopes", "Primitives", "SecretMemory", "Vocabulary"]),
+  .testTarget(name: "TidyTests", dependencies: ["ChatelaineTestSupport"], path: "Tests/Tidy", swiftSettings: strict),
+]
