@@ -29,7 +29,7 @@ package enum ThirdPartyVectors {
   /// The lines of a text file, without their ends.
   package static func lines(_ path: String) throws -> [String] {
     String(decoding: try data(path), as: UTF8.self)
-      .split(separator: /\r?\n/, omittingEmptySubsequences: false).map(String.init)
+      .split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
   }
 
   private static func data(_ path: String) throws -> Data {
