@@ -60,7 +60,8 @@ extension LogWriter {
   private static func isWithoutFrames(_ file: any LogFile) throws(StorageFailure) -> Bool {
     let size = try file.size()
     for offset in stride(from: UInt64(SegmentHeader.byteCount), to: size, by: 1 << 20) {
-      guard try file.read(at: offset, count: 1 << 20).span.isZero else { return false }
+      let piece = try file.read(at: offset, count: 1 << 20)
+      guard piece.span.isZero else { return false }
     }
     return true
   }
