@@ -99,26 +99,15 @@ let package = Package(
   ]
 )
 
-// MARK: Tests
-
-/// A test target in Tests/<name>, the rooms it looks at, and the shared vectors and helpers.
-func tests(_ name: String, knows rooms: [String] = []) -> Target {
-  .testTarget(
-    name: name + "Tests",
-    dependencies: ["ChatelaineTestSupport"] + rooms.map { .byName(name: "Chatelaine" + $0) },
-    path: "Tests/" + name + "Tests",
-    swiftSettings: strict)
-}
+// MARK: Tests of the lower rooms, and what all tests share
 
 package.targets += [
   .target(
-    name: "ChatelaineTestSupport",
-    dependencies: ["ChatelainePrimitives", "ChatelaineSecretMemory", "ChatelaineVocabulary"],
-    path: "Tests/Support",
-    swiftSettings: strict),
-  tests("Vocabulary", knows: ["Vocabulary"]),
-  tests("SecretMemory", knows: ["SecretMemory"]),
-  tests("Primitives", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
-  tests("Envelopes", knows: ["Envelopes", "Primitives", "SecretMemory", "Vocabulary"]),
-  .testTarget(name: "TidyTests", dependencies: ["ChatelaineTestSupport"], path: "Tests/Tidy", swiftSettings: strict),
+    name: "ChatelaineTestSupport", dependencies: ["Primitives", "SecretMemory", "Vocabulary"].map(target),
+    path: "Tests/Support", swiftSettings: strict),
+  tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
+  tests("SecretMemory", knows: ["TestSupport", "SecretMemory"]),
+  tests("Primitives", knows: ["TestSupport", "Primitives", "SecretMemory", "Vocabulary"]),
+  tests("Envelopes", knows: ["TestSupport", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"]),
+  tests("Tidy", knows: ["TestSupport"]),
 ]
