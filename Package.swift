@@ -102,3 +102,16 @@ let package = Package(
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),
   ]
 )
+
+// MARK: Tests of the lower rooms, and what all tests share
+
+package.targets += [
+  .target(
+    name: "ChatelaineTestSupport", dependencies: ["Primitives", "SecretMemory", "Vocabulary"].map(target),
+    path: "Tests/Support", swiftSettings: strict),
+  tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
+  tests("SecretMemory", knows: ["TestSupport", "SecretMemory"]),
+  tests("Primitives", knows: ["TestSupport", "Primitives", "SecretMemory", "Vocabulary"]),
+  tests("Envelopes", knows: ["TestSupport", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"]),
+  tests("Tidy", knows: ["TestSupport"]),
+]
