@@ -33,9 +33,7 @@ extension LogWriter {
       guard try !storage.list().contains(where: { LogNames.parseEpoch($0) != nil }) else {
         throw StorageFailure(.create, path: storage.path, errno: 17)
       }
-      for leftover in try storage.list() where LogNames.parseSegment(leftover) != nil || leftover == LogNames.spare {
-        try storage.remove(leftover)
-      }
+      try removeLeftovers(in: storage)
       guard let epoch = try? EpochDescriptor(logID: SecureRandom.identifier(), created: clock.wall(), name: name) else {
         throw StorageFailure(.create, path: storage.path, errno: 22)
       }
@@ -43,6 +41,30 @@ extension LogWriter {
       try createDurably(LogNames.epoch(epoch.epoch), epoch.encoded(), in: storage)
       return epoch
     } catch { throw .storage(error) }
+  }
+
+  /// Removes what a creation that was interrupted left: a spare, a first segment without a frame.
+  ///
+  /// Segments with anything in them are the rest of a log that lost its descriptor: never removed.
+  private static func removeLeftovers(in storage: any LogStorage) throws(StorageFailure) {
+    let names = try storage.list()
+    for name in names where LogNames.parseSegment(name) != nil {
+      let isEmpty = try isWithoutFrames(storage.open(name, forWriting: false))
+      guard isEmpty, name == LogNames.segment(epoch: 1, 0) else {
+        throw StorageFailure(.create, path: "\(storage.path)/\(name)", errno: 17)
+      }
+      try storage.remove(name)
+    }
+    if names.contains(LogNames.spare) { try storage.remove(LogNames.spare) }
+  }
+
+  private static func isWithoutFrames(_ file: any LogFile) throws(StorageFailure) -> Bool {
+    let size = try file.size()
+    for offset in stride(from: UInt64(SegmentHeader.byteCount), to: size, by: 1 << 20) {
+      let bytes = try file.read(at: offset, count: 1 << 20)
+      guard bytes.span.isZero else { return false }
+    }
+    return true
   }
 
   private static func createFirstSegment(
