@@ -67,3 +67,44 @@ let package = Package(
     room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
   ]
 )
+
+// MARK: The log's tests and fault driver (block of the log's helper)
+//
+// ChatelaineTestSupport is the one of the other rooms' tests; it stands here until both blocks meet.
+
+package.targets += [
+  .target(
+    name: "ChatelaineTestSupport",
+    dependencies: ["ChatelainePrimitives", "ChatelaineSecretMemory", "ChatelaineVocabulary"],
+    path: "Tests/Support",
+    swiftSettings: strict),
+  .target(
+    name: "ChatelaineLogTestSupport",
+    dependencies: [
+      "ChatelaineTestSupport", "ChatelaineAuditLog", "ChatelaineAuditTrail", "ChatelainePrimitives",
+      "ChatelaineVocabulary",
+    ],
+    path: "Tests/LogSupport",
+    swiftSettings: strict),
+  .testTarget(
+    name: "AuditTrailTests",
+    dependencies: [
+      "ChatelaineTestSupport", "ChatelaineLogTestSupport", "ChatelaineAuditTrail", "ChatelainePrimitives",
+      "ChatelaineVocabulary",
+    ],
+    path: "Tests/AuditTrailTests",
+    swiftSettings: strict),
+  .testTarget(
+    name: "AuditLogTests",
+    dependencies: [
+      "ChatelaineTestSupport", "ChatelaineLogTestSupport", "ChatelaineAuditLog", "ChatelaineAuditTrail",
+      "ChatelainePrimitives", "ChatelaineVocabulary",
+    ],
+    path: "Tests/AuditLogTests",
+    swiftSettings: strict),
+  .executableTarget(
+    name: "chatelaine-drill",
+    dependencies: ["ChatelaineAuditLog", "ChatelaineAuditTrail", "ChatelaineVocabulary"],
+    path: "Sources/chatelaine-drill",
+    swiftSettings: strict),
+]

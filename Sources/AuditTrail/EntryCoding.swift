@@ -98,7 +98,9 @@ extension AuditEntry {
     let count = Int(bytes[150]) << 8 | Int(bytes[151])
     guard count <= Limits.batchItemsMax else { throw .itemCount }
     var cursor = ByteCursor(at: fixedByteCount)
-    if let fault = (try? variableFault(bytes, itemCount: count, &cursor)) ?? .some(.length) { throw fault }
+    let fault: EntryFault?
+    do throws(MalformedBytes) { fault = try variableFault(bytes, itemCount: count, &cursor) } catch { throw .length }
+    if let fault { throw fault }
   }
 
   /// The rule that the fields behind the fixed ones break, nil for none; throws where they do not fit.
