@@ -25,15 +25,32 @@ let strict: [SwiftSetting] = [
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
+/// The target of a room, or of a C module, by its short name.
+func target(_ name: String) -> Target.Dependency {
+  let isC = name.first == "C" && name.dropFirst().first!.isUppercase
+  return .byName(name: isC || name == name.lowercased() ? name : "Chatelaine" + name)
+}
+
 /// A library target and the only rooms it may know.
-func room(
-  _ name: String, knows rooms: [String] = [], uses products: [Target.Dependency] = []
-) -> Target {
+func room(_ name: String, knows rooms: [String] = [], uses products: [Target.Dependency] = []) -> Target {
   .target(
-    name: "Chatelaine" + name,
-    dependencies: rooms.map { .byName(name: $0.first == "C" && $0.dropFirst().first!.isUppercase ? $0 : "Chatelaine" + $0) }
-      + products,
-    path: "Sources/" + name,
+    name: "Chatelaine" + name, dependencies: rooms.map(target) + products, path: "Sources/" + name,
+    swiftSettings: strict)
+}
+
+/// An executable. Each links the `free` that wipes.
+func tool(
+  _ name: String, knows rooms: [String], uses products: [Target.Dependency] = [], path: String? = nil
+) -> Target {
+  .executableTarget(
+    name: name, dependencies: (["CWipingFree"] + rooms).map(target) + products, path: path ?? "Sources/" + name,
+    swiftSettings: strict)
+}
+
+/// The tests of a room.
+func tests(_ name: String, knows rooms: [String], uses products: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: name + "Tests", dependencies: rooms.map(target) + products, path: "Tests/" + name + "Tests",
     swiftSettings: strict)
 }
 
@@ -41,7 +58,7 @@ let package = Package(
   name: "chatelaine",
   products: [
     //TMP .library(name: "ChatelaineClient", targets: ["ChatelaineClient"]),
-    //TMP .executable(name: "chatelaine", targets: ["chatelaine"]),
+    .executable(name: "chatelaine", targets: ["chatelaine"]),
     //TMP .executable(name: "chatelained", targets: ["chatelained"]),
   ],
   dependencies: [
@@ -55,16 +72,30 @@ let package = Package(
       name: "CLibsodium", path: "Sources/CLibsodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .target(name: "CSystem", path: "Sources/CSystem"),
     .target(name: "CPrimitives", dependencies: ["CLibcrypto"], path: "Sources/CPrimitives"),
+    .target(name: "CWipingFree", path: "Sources/CWipingFree"),
 
     room("Vocabulary"),
     room("SecretMemory", knows: ["CSystem"]),
+    room("Hardening", knows: ["CSystem", "SecretMemory"]),
     room(
-      "Primitives",
-      knows: ["CLibcrypto", "CLibsodium", "CPrimitives", "CSystem", "SecretMemory", "Vocabulary"]),
+      "Primitives", knows: ["CLibcrypto", "CLibsodium", "CPrimitives", "CSystem", "SecretMemory", "Vocabulary"]),
+    room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
     room("AuditTrail", knows: ["Primitives", "Vocabulary"]),
+    room("Custody", knows: ["CSystem", "Primitives", "SecretMemory", "Vocabulary"]),
     room("KeyStore", knows: ["Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb]),
     room("AuditLog", knows: ["CSystem", "AuditTrail", "Primitives", "Vocabulary"]),
-    room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
+    room(
+      "KeyService",
+      knows: ["AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyStore", "Primitives", "SecretMemory", "Vocabulary"]),
+
+    tool(
+      "chatelaine",
+      knows: ["AuditLog", "AuditTrail", "Custody", "Envelopes", "Hardening", "Primitives", "Vocabulary"],
+      uses: [arguments]),
+
+    tests("Custody", knows: ["Custody", "Primitives", "SecretMemory", "Vocabulary"]),
+    tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
+    tests("Hardening", knows: ["Hardening", "hardening-probe"]),
   ]
 )
 

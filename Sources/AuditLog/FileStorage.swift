@@ -28,6 +28,14 @@ package final class FileStorage: LogStorage {
     close(directory)
   }
 
+  /// Whether a service holds the writer's lock.
+  package var isBeingWritten: Bool {
+    let file = unsafe openat(directory, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    guard file >= 0 else { return false }
+    defer { close(file) }
+    return flock(file, LOCK_SH | LOCK_NB) != 0
+  }
+
   package func list() throws(StorageFailure) -> [String] {
     let copy = unsafe openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard copy >= 0, let stream = unsafe fdopendir(copy) else {
@@ -62,7 +70,7 @@ package final class FileStorage: LogStorage {
   }
 
   package func rename(_ name: String, to newName: String) throws(StorageFailure) {
-    guard unsafe ch_rename_without_replacing_at(directory, name, newName) == 0 else {
+    guard unsafe ch_rename_within_without_replacing(directory, name, newName) == 0 else {
       throw StorageFailure(.rename, path: "\(path)/\(newName)", errno: errno)
     }
   }

@@ -40,6 +40,8 @@ int ch_rename_without_replacing(const char *from, const char *to) {
   return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
 }
 
-int ch_rename_without_replacing_at(int directory, const char *from, const char *to) {
+int ch_rename_within_without_replacing(int directory, const char *from, const char *to) {
   return renameat2(directory, from, directory, to, RENAME_NOREPLACE);
 }
+
+int ch_open_parent(int directory) { return openat(directory, "..", O_PATH | O_DIRECTORY | O_CLOEXEC); }

@@ -10,20 +10,32 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static const int crash[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGABRT, SIGQUIT, SIGSYS};
+#define CRASH_SIGNALS (sizeof crash / sizeof *crash)
+
 int ch_reset_crash_signals(void) {
-  static const int crash[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE, SIGABRT, SIGQUIT, SIGSYS};
   int failed = 0;
-  for (size_t i = 0; i < sizeof crash / sizeof *crash; i++) {
+  for (size_t i = 0; i < CRASH_SIGNALS; i++) {
     struct sigaction standard = {.sa_handler = SIG_DFL};
     if (sigaction(crash[i], &standard, NULL) != 0) failed = -1;
   }
   return failed;
+}
+
+int ch_crash_signals_are_reset(void) {
+  for (size_t i = 0; i < CRASH_SIGNALS; i++) {
+    struct sigaction now;
+    if (sigaction(crash[i], NULL, &now) != 0 || now.sa_handler != SIG_DFL) return 0;
+  }
+  return 1;
 }
 
 int ch_set_not_dumpable(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
@@ -31,9 +43,30 @@ int ch_is_dumpable(void) { return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0); }
 int ch_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
 int ch_no_new_privileges(void) { return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); }
 
+int ch_set_process_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
+
 int ch_forbid_core_files(void) {
   struct rlimit none = {0, 0};
   return setrlimit(RLIMIT_CORE, &none);
+}
+
+int ch_core_files_are_forbidden(void) {
+  struct rlimit now;
+  return getrlimit(RLIMIT_CORE, &now) == 0 && now.rlim_cur == 0 && now.rlim_max == 0;
+}
+
+unsigned long long ch_memlock_limit(void) {
+  struct rlimit now;
+  return getrlimit(RLIMIT_MEMLOCK, &now) == 0 ? now.rlim_cur : 0;
+}
+
+int ch_can_lock(size_t count) {
+  void *pages = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) return 0;
+  // On fault: the limit is charged for the whole range, no page is touched.
+  int locked = (int)syscall(SYS_mlock2, pages, count, MLOCK_ONFAULT) == 0;
+  munmap(pages, count);
+  return locked;
 }
 
 // MARK: Landlock
@@ -49,12 +82,24 @@ int ch_landlock_abi(void) {
 #define ACCESS_REFER (1ULL << 13)
 #define ACCESS_TRUNCATE (1ULL << 14)
 
+// The rights that mean something for what is no directory: any other makes landlock_add_rule(2)
+// fail with EINVAL.
+#define FILE_ACCESS \
+  (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | ACCESS_TRUNCATE)
+
 static int allow_below(int ruleset, const char *path, uint64_t access) {
   int fd = open(path, O_PATH | O_CLOEXEC);
   if (fd < 0) return errno == ENOENT ? 0 : -1;
-  struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
-  int result = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+  struct stat status;
+  int result = fstat(fd, &status);
+  if (result == 0) {
+    struct landlock_path_beneath_attr rule = {
+      .allowed_access = S_ISDIR(status.st_mode) ? access : access & FILE_ACCESS, .parent_fd = fd};
+    result = (int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+  }
+  int reason = errno;
   close(fd);
+  errno = reason;
   return result;
 }
 

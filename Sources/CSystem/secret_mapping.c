@@ -47,22 +47,25 @@ static int map_memfd(uint8_t *data, size_t count, unsigned *held) {
   return 0;
 }
 
-static int map_anonymous(uint8_t *data, size_t count, unsigned *held) {
+static int map_anonymous(uint8_t *data, size_t count, int may_be_unlocked, unsigned *held) {
   if (mmap(data, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
     return -1;
-  if (mlock(data, count) != 0) return -1;
-  *held |= CH_HELD_LOCKED;
+  if (mlock(data, count) == 0)
+    *held |= CH_HELD_LOCKED;
+  else if (!may_be_unlocked)
+    return -1;
   if (madvise(data, count, MADV_WIPEONFORK) == 0) *held |= CH_HELD_NO_FORK;
   return 0;
 }
 
-void *ch_secret_map(size_t count, int allow_memfd, unsigned *held) {
+void *ch_secret_map(size_t count, int allow, unsigned *held) {
   size_t guard = page(), whole = count + 2 * guard;
   *held = 0;
   uint8_t *base = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED) return NULL;
   uint8_t *data = base + guard;
-  if (!(allow_memfd && map_memfd(data, count, held) == 0) && map_anonymous(data, count, held) != 0) {
+  if (!(allow & CH_ALLOW_MEMFD_SECRET && map_memfd(data, count, held) == 0) &&
+      map_anonymous(data, count, allow & CH_ALLOW_UNLOCKED, held) != 0) {
     int reason = errno;
     munmap(base, whole);
     errno = reason;

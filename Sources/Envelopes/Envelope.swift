@@ -39,6 +39,12 @@ package enum Envelope {
     package let suite: Suite
     package let kind: EnvelopeKind
     package let key: KeyReference
+
+    package init(suite: Suite, kind: EnvelopeKind, key: KeyReference) {
+      self.suite = suite
+      self.kind = kind
+      self.key = key
+    }
   }
 
   package static func parseSelector(_ bytes: Span<UInt8>) throws(Malformed) -> Selector {

@@ -77,3 +77,12 @@ extension SecureRandom {
     return id
   }
 }
+
+extension Span<UInt8> {
+  /// Lends the same bytes as a raw span, the form that ciphers take.
+  package func withRawSpan<Result: ~Copyable, Failure: Error>(
+    _ body: (RawSpan) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try body(unsafe bytes)
+  }
+}

@@ -29,8 +29,11 @@ package enum SecretArena {
   }
 
   /// Maps a first slab and tells what protects it: call before the first secret is read.
-  package static func prepare() throws(Exhausted) -> Protection {
+  ///
+  /// With `mayBeUnlocked`, memory that the kernel does not let us lock is used all the same, from now on.
+  package static func prepare(mayBeUnlocked: Bool = false) throws(Exhausted) -> Protection {
     let result = state.withLock { state -> Protection? in
+      state.mayBeUnlocked = mayBeUnlocked
       if state.free[slotSizes[0]]?.isEmpty ?? true {
         guard state.addSlab(slotBytes: slotSizes[0]) else { return nil }
       }
@@ -92,6 +95,7 @@ package enum SecretArena {
     /// Free slots by size, as addresses.
     var free: [Int: [UInt]] = [:]
     var protection = Protection()
+    var mayBeUnlocked = false
     var mappedBytes = 0
     var secretCount = 0
 
@@ -128,9 +132,9 @@ package enum SecretArena {
 
     @unsafe private mutating func mapPages(_ count: Int) -> UnsafeMutableRawPointer? {
       var held: UInt32 = 0
-      guard let base = unsafe ch_secret_map(count, secretPagesAreReadableByRoot ? 0 : 1, &held) else {
-        return nil
-      }
+      let allow =
+        (secretPagesAreReadableByRoot ? 0 : CH_ALLOW_MEMFD_SECRET) | (mayBeUnlocked ? CH_ALLOW_UNLOCKED : 0)
+      guard let base = unsafe ch_secret_map(count, Int32(allow), &held) else { return nil }
       mappedBytes += count
       protection = Protection(
         memfdSecret: held & UInt32(CH_HELD_MEMFD_SECRET) != 0,

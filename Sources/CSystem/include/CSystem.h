@@ -19,8 +19,13 @@ enum {
 };
 
 /// Maps `count` bytes (whole pages) between two guard pages, locked; NULL with errno where that
-/// cannot be had. `allow_memfd` nonzero tries memfd_secret(2) first.
-void *ch_secret_map(size_t count, int allow_memfd, unsigned *held);
+/// cannot be had. `allow` holds CH_ALLOW bits.
+void *ch_secret_map(size_t count, int allow, unsigned *held);
+
+enum {
+  CH_ALLOW_MEMFD_SECRET = 1,  // try memfd_secret(2) first
+  CH_ALLOW_UNLOCKED = 2,      // go on where nothing can be locked, and say so in `held`
+};
 
 /// Erases and unmaps what ch_secret_map gave, guard pages included.
 void ch_secret_unmap(void *base, size_t count);
@@ -32,12 +37,23 @@ int ch_secret_unseal(void *base, size_t count);
 /// Puts every signal that a crash raises back to its default action: Swift's backtracer prints the
 /// bytes behind each register.
 int ch_reset_crash_signals(void);
+int ch_crash_signals_are_reset(void);
 
 int ch_set_not_dumpable(void);
 int ch_is_dumpable(void);
 int ch_set_no_new_privileges(void);
 int ch_no_new_privileges(void);
 int ch_forbid_core_files(void);
+int ch_core_files_are_forbidden(void);
+
+/// What ps shows, up to 15 characters; call it from the main thread.
+int ch_set_process_name(const char *name);
+
+/// RLIMIT_MEMLOCK, bytes; ULLONG_MAX for none. A process with CAP_IPC_LOCK is not bound by it.
+unsigned long long ch_memlock_limit(void);
+
+/// Whether `count` bytes more could be locked now, tried and given back.
+int ch_can_lock(size_t count);
 
 /// The Landlock ABI of the running kernel, 0 where there is none.
 int ch_landlock_abi(void);
@@ -62,6 +78,11 @@ unsigned ch_physical_sector_bytes(int fd);
 /// flock(2), exclusive, without waiting: 0, or -1 with errno.
 int ch_lock_exclusively(int fd);
 
-/// renameat2(2) with RENAME_NOREPLACE; the second form below a directory.
-int ch_rename_without_replacing_at(int directory, const char *from, const char *to);
+/// renameat2(2) with RENAME_NOREPLACE.
 int ch_rename_without_replacing(const char *from, const char *to);
+
+/// The same within an open directory.
+int ch_rename_within_without_replacing(int directory, const char *from, const char *to);
+
+/// The directory above an open one, with O_PATH; -1 with errno.
+int ch_open_parent(int directory);

@@ -1,0 +1,7 @@
+#pragma once
+// free(3) and realloc(3) that erase first. Linked into executables only: it replaces the C library's
+// for the whole process, so a library must not bring it.
+
+/// 1 if a block that was freed had been erased by then, found by looking; 0 under a sanitizer, which
+/// brings an allocator of its own.
+int ch_wiping_free_is_linked(void);

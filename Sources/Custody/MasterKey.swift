@@ -1,0 +1,51 @@
+package import ChatelainePrimitives
+package import ChatelaineSecretMemory
+package import ChatelaineVocabulary
+
+/// One version of the master key, ready to wrap and unwrap.
+///
+/// A class, so that snapshots of the set can share it; its bytes live in sealed secret memory.
+package final class MasterKey: Sendable {
+  package static let byteCount = DerivationKey.byteCount
+
+  /// The keyring's id and this version.
+  package let reference: KeyReference
+  package let created: WallTime
+  /// Names the key without telling it: D(key, "kcv", keyring id ‖ version)[0..32).
+  package let keyCheckValue: Digest
+  package let derivationKey: DerivationKey
+  let secret: SecretBytes
+
+  package init(_ secret: consuming SecretBytes, reference: KeyReference, created: WallTime) {
+    derivationKey = secret.withBytes { DerivationKey($0) }
+    self.secret = secret
+    self.reference = reference
+    self.created = created
+    var info = ByteWriter(capacity: 20)
+    info.identifier(reference.id)
+    info.u32(reference.version)
+    keyCheckValue = derivationKey.derivePublicValue(.keyCheckValue, info.bytes.span)
+  }
+
+  /// A fresh random key.
+  package static func random(as reference: KeyReference, created: WallTime) -> MasterKey {
+    MasterKey(.random(count: byteCount, keeping: .sealed), reference: reference, created: created)
+  }
+}
+
+/// All versions of one keyring, open.
+package struct MasterKeySet: Sendable {
+  package let keyringID: Identifier
+  /// By version, ascending; never empty.
+  package let keys: [MasterKey]
+
+  init(_ keys: [MasterKey]) {
+    precondition(!keys.isEmpty, "a keyring holds a key")
+    self.keys = keys
+    keyringID = keys[0].reference.id
+  }
+
+  package var newest: MasterKey { keys[keys.count - 1] }
+
+  package subscript(version: UInt32) -> MasterKey? { keys.first { $0.reference.version == version } }
+}

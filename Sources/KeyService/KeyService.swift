@@ -1,0 +1,148 @@
+package import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
+internal import ChatelaineCustody
+internal import ChatelaineEnvelopes
+package import ChatelaineKeyStore
+internal import ChatelainePrimitives
+internal import ChatelaineVocabulary
+internal import Synchronization
+
+/// The hall: what can be done with tenants and keys, free of any door's types. One file a use case.
+package final class KeyService: Sendable {
+  let store: KeyStore
+  let log: AuditLog
+  let masterKeys: MasterKeySet
+  let clock: LogClock
+  /// State changes run one after the other.
+  private let changing = Mutex<Void>(())
+
+  init(store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, clock: LogClock) {
+    self.store = store
+    self.log = log
+    self.masterKeys = masterKeys
+    self.clock = clock
+  }
+
+  package var storeHead: KeyStore.Head { store.head }
+  package var logHead: AuditLog.Head { log.head }
+
+  /// Notes the stop and closes log and store.
+  package func close() {
+    _ = try? log.appendAndWait(EntryDraft(serviceEntry(.serviceStop)))
+    log.close()
+    try? store.close()
+  }
+
+  // MARK: State changes
+
+  /// What a state change is about, as its entries say it.
+  struct Subject {
+    let operation: Operation
+    var tenant: TenantID?
+    var keyName: KeyName?
+    var keyID: Identifier = .zero
+    var keyVersion: UInt32 = 0
+    var details: [AuditEntry.Detail] = []
+  }
+
+  /// Intent entry durable → one transaction → outcome entry durable. `plan` looks at the store and says
+  /// what to write; it runs between intent and transaction, alone.
+  func change(
+    _ subject: Subject, by caller: Caller,
+    _ plan: (inout KeyStore.Change) throws(ServiceError) -> Void
+  ) throws(ServiceError) -> AppendedEntry {
+    let result = changing.withLock { _ in
+      Result { () throws(ServiceError) in try self.changeAlone(subject, by: caller, plan) }
+    }
+    return try result.get()
+  }
+
+  private func changeAlone(
+    _ subject: Subject, by caller: Caller, _ plan: (inout KeyStore.Change) throws(ServiceError) -> Void
+  ) throws(ServiceError) -> AppendedEntry {
+    let intent = try append(entry(.intent, subject, caller))
+    var refusal: ServiceError?
+    do throws(KeyStoreError) {
+      _ = try store.change(intentSequence: intent.sequence, intentLeafHash: intent.leafHash) {
+        (change) throws(KeyStoreError) in
+        do throws(ServiceError) { try plan(&change) } catch {
+          refusal = error
+          throw KeyStoreError.taken(record: "")
+        }
+      }
+    } catch {
+      // why: after a failed commit nobody knows whether it is on disk; the next start finds out from
+      // the intent that the store holds, so no outcome may be written now.
+      if case .database(_, let doing) = error { throw .mustRestart(reason: "SQLite failed while \(doing)") }
+      let refused = refusal ?? ServiceError(error)
+      var outcome = outcomeEntry(subject, caller, intent)
+      outcome.outcome = .failed
+      outcome.reason = refused.reason
+      _ = try append(outcome)
+      throw refused
+    }
+    var outcome = outcomeEntry(subject, caller, intent)
+    outcome.outcome = .ok
+    return try append(outcome)
+  }
+
+  private func append(_ entry: AuditEntry) throws(ServiceError) -> AppendedEntry {
+    do throws(AppendFailure) { return try log.appendAndWait(EntryDraft(entry)) } catch { throw ServiceError(error) }
+  }
+
+  private func entry(_ entryClass: EntryClass, _ subject: Subject, _ caller: Caller) -> AuditEntry {
+    var entry = AuditEntry(entryClass, subject.operation)
+    caller.fill(&entry)
+    stamp(&entry)
+    entry.tenant = subject.tenant
+    entry.keyName = subject.keyName
+    entry.keyID = subject.keyID
+    entry.keyVersion = subject.keyVersion
+    entry.details = subject.details
+    return entry
+  }
+
+  private func outcomeEntry(_ subject: Subject, _ caller: Caller, _ intent: AppendedEntry) -> AuditEntry {
+    var entry = entry(.outcome, subject, caller)
+    entry.details = (subject.details + headDetails(intent: (intent.sequence, intent.leafHash))).sorted { $0.tag < $1.tag }
+    return entry
+  }
+
+  /// What lets a later start, or a reviewer, match the store with the log.
+  func headDetails(intent: (sequence: UInt64, leafHash: Digest)?) -> [AuditEntry.Detail] {
+    var details = [AuditEntry.Detail(.storeRoot, store.head.root.bytes)]
+    if let intent {
+      details.append(.init(.intentSequence, ByteWriter.u64Bytes(intent.sequence)))
+      details.append(.init(.intentLeafHash, intent.leafHash.bytes))
+    }
+    return details
+  }
+
+  func serviceEntry(_ operation: Operation) -> AuditEntry {
+    var entry = AuditEntry(.service, operation)
+    entry.outcome = .ok
+    stamp(&entry)
+    entry.details = headDetails(intent: nil)
+    return entry
+  }
+
+  func stamp(_ entry: inout AuditEntry) {
+    entry.wall = clock.wall()
+    entry.bootNanoseconds = clock.bootNanoseconds()
+    entry.storeGeneration = store.head.generation
+    entry.masterVersion = store.storeRow.primaryMasterVersion
+  }
+}
+
+extension ServiceError {
+  /// The true reason, for the log.
+  var reason: Reason {
+    switch self {
+    case .notFound: .noSuchKey
+    case .keyDisabled: .keyDisabled
+    case .decryptionFailed: .keyOrContext
+    case .taken: .conflict
+    case .auditUnavailable, .mustRestart, .store, .keyMaterial: .store
+    }
+  }
+}

@@ -1,0 +1,75 @@
+package import ChatelaineAuditLog
+package import ChatelaineKeyStore
+package import ChatelaineVocabulary
+
+/// Why a use case refuses, whatever door it came through. Every error of the rooms below becomes one of
+/// these here and nowhere else.
+package enum ServiceError: Error, Equatable, Sendable {
+  /// No such tenant or key, or none that the caller may know of.
+  case notFound
+  case keyDisabled
+  case decryptionFailed
+  /// The name is taken, now or for ever.
+  case taken(record: String)
+  /// The log cannot take the entry: nothing was done.
+  case auditUnavailable
+  /// The log or the store is in a state that only a restart can clear up.
+  case mustRestart(reason: String)
+  case store(KeyStoreError)
+  case keyMaterial(KeyMaterialFault)
+
+  package enum KeyMaterialFault: Equatable, Sendable {
+    /// A wrapped key does not open under the key that its row names.
+    case unwrap(record: String)
+    case missingMasterVersion(UInt32)
+    case cipherUnavailable
+  }
+
+  package init(_ failure: AppendFailure) {
+    switch failure {
+    case .unavailable: self = .auditUnavailable
+    case .poisoned: self = .mustRestart(reason: "the log's disk failed a sync")
+    case .closed: self = .mustRestart(reason: "the log is closed")
+    }
+  }
+
+  package init(_ error: KeyStoreError) {
+    switch error {
+    case .taken(let record): self = .taken(record: record)
+    default: self = .store(error)
+    }
+  }
+
+  package var code: ErrorCode {
+    switch self {
+    case .notFound: .notFound
+    case .keyDisabled: .keyDisabled
+    case .decryptionFailed: .decryptionFailed
+    case .taken: .conflict
+    case .auditUnavailable: .auditUnavailable
+    case .mustRestart: .internal
+    case .store(.tampered), .store(.rootMismatch): .corrupt
+    case .store: .internal
+    case .keyMaterial(.unwrap): .corrupt
+    case .keyMaterial: .internal
+    }
+  }
+
+  /// One sentence for whoever asked; names nothing that the caller did not send.
+  package var sentence: String {
+    switch self {
+    case .notFound: "There is no such tenant or key."
+    case .keyDisabled: "The key is disabled: ask the operator to enable it."
+    case .decryptionFailed: "The ciphertext does not open for this tenant and context."
+    case .taken(let record): "\(record) exists or has existed: names are never used again, choose another."
+    case .auditUnavailable: "The key-access log cannot be written, so nothing was done: try again in a second."
+    case .mustRestart(let reason): "The service must restart: \(reason)."
+    case .store(let error): error.sentence
+    case .keyMaterial(.unwrap(let record)):
+      "The wrapped key of \(record) does not open under its wrapping key: restore a backup."
+    case .keyMaterial(.missingMasterVersion(let version)):
+      "Master key version \(version) is not in the keyring: restore its file."
+    case .keyMaterial(.cipherUnavailable): "libcrypto has no AES-256-GCM: install OpenSSL 3."
+    }
+  }
+}

@@ -1,0 +1,216 @@
+package import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
+package import ChatelaineCustody
+internal import ChatelaineEnvelopes
+package import ChatelaineKeyStore
+internal import ChatelainePrimitives
+internal import ChatelaineSecretMemory
+package import ChatelaineVocabulary
+
+/// Why log, store and keyring do not go together.
+package enum StartError: Error, Equatable, Sendable {
+  case log(LogError)
+  case store(KeyStoreError)
+  case service(ServiceError)
+  /// The store belongs to another log.
+  case otherLog(store: Identifier, log: Identifier)
+  /// The log's last outcome names a later state of the store: an old copy of the store was put back.
+  case storeRolledBack(storeGeneration: UInt64, logGeneration: UInt64)
+  /// The store names entries that the log does not have: an old copy of the log was put back.
+  case logRolledBack(storeGeneration: UInt64, logGeneration: UInt64)
+  /// Same generation, other content.
+  case storeDiffers(generation: UInt64)
+  case selfTest
+
+  package var sentence: String {
+    switch self {
+    case .log(.storage(let failure)):
+      "The log at \(failure.path) cannot be used (\(failure.call.rawValue) failed with errno \(failure.errno)): check path, permissions and disk."
+    case .log(.corrupt(let fault, let file)):
+      "The log is corrupt in \(file) at offset \(fault.offset): \(fault.sentence). Run `chatelaine audit verify`, keep the files, restore a backup."
+    case .store(let error): error.sentence
+    case .service(let error): error.sentence
+    case .otherLog(let store, let log):
+      "The key store belongs to log \(store.hex), not \(log.hex): name the right log."
+    case .storeRolledBack(let store, let log):
+      "The key store is at generation \(store), its log at \(log): an old copy of the store was put back. Restore the newest one."
+    case .logRolledBack(let store, let log):
+      "The key store is at generation \(store), its log at \(log): an old copy of the log was put back. Restore the newest one."
+    case .storeDiffers(let generation):
+      "The key store at generation \(generation) is not the one that the log names: restore a backup of the same time as the log."
+    case .selfTest: "The self-test of the ciphers failed: this machine or its libcrypto or libsodium cannot be trusted."
+    }
+  }
+}
+
+/// What a start found.
+package struct StartReport: Sendable {
+  package var recovery: LogRecovery
+  /// Intents that had no outcome: how each was resolved.
+  package var resolved: [Resolved] = []
+
+  package struct Resolved: Equatable, Sendable {
+    package let sequence: UInt64
+    package let wasDone: Bool
+  }
+}
+
+extension KeyService {
+  /// Makes a store beside a log that was just made, with the newest master key as primary.
+  package static func initialize(
+    storePath: String, log storage: any LogStorage, logName: String, options: LogOptions = LogOptions(),
+    masterKeys: MasterKeySet, caller: Caller, clock: LogClock = .system
+  ) throws(StartError) {
+    do throws(LogError) { _ = try LogWriter.create(in: storage, name: logName, options: options, clock: clock) } catch {
+      throw .log(error)
+    }
+    let log = try openLog(storage, options, clock, visit: { _ in }).log
+    defer { log.close() }
+    let master = masterKeys.newest
+    let created = clock.wall()
+    let intent = try append(createEntry(.intent, master, caller, clock), to: log)
+    let storeKey = SecretBytes.random(count: DerivationKey.byteCount)
+    let wrapper: KeyWrapper
+    do throws(CipherUnavailable) { wrapper = try KeyWrapper() } catch { throw .store(.cipherUnavailable) }
+    let wrapped = wrapper.wrap(
+      storeKey, kind: .storeKey, as: KeyReference(id: SecureRandom.identifier(), version: 1),
+      under: master.derivationKey, wrappingKeyReference: master.reference,
+      binding: KeyStore.storeKeyBinding(created: created))
+    let creation = KeyStore.Creation(
+      storeID: SecureRandom.identifier(), logID: log.head.epoch.logID, keyringID: masterKeys.keyringID,
+      master: MasterVersionRow(
+        version: master.reference.version, keyCheckValue: master.keyCheckValue, state: .inUse, created: master.created),
+      created: created, logSequence: intent.sequence, logLeafHash: intent.leafHash)
+    do throws(KeyStoreError) {
+      let store = try KeyStore.create(path: storePath, creation, storeKey: storeKey, wrappedStoreKey: wrapped.bytes)
+      var outcome = createEntry(.outcome, master, caller, clock)
+      outcome.outcome = .ok
+      outcome.storeGeneration = store.head.generation
+      outcome.details = [
+        .init(.storeRoot, store.head.root.bytes), .init(.intentSequence, ByteWriter.u64Bytes(intent.sequence)),
+        .init(.intentLeafHash, intent.leafHash.bytes), .init(.keyCheckValue, master.keyCheckValue.bytes),
+      ]
+      try store.close()
+      _ = try Self.appendOrStoreError(outcome, to: log)
+    } catch { throw .store(error) }
+  }
+
+  /// Opens log and store, checks each against the other, resolves what a crash left half done, and notes
+  /// the start.
+  package static func open(
+    storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(), masterKeys: MasterKeySet,
+    clock: LogClock = .system, onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }
+  ) throws(StartError) -> (KeyService, StartReport) {
+    let store: KeyStore
+    do throws(KeyStoreError) { store = try openStore(storePath, masterKeys) } catch { throw .store(error) }
+    var history = StoreHistory()
+    let (log, recovery) = try openLog(storage, options, clock, onPoisoned) { history.take($0) }
+    do throws(StartError) {
+      if history.lastState == nil { history = try StoreHistory(readingAll: storage) }
+      let service = KeyService(store: store, log: log, masterKeys: masterKeys, clock: clock)
+      var report = StartReport(recovery: recovery)
+      report.resolved = try service.reconcile(history)
+      try service.note(service.serviceEntry(.serviceStart))
+      return (service, report)
+    } catch {
+      log.close()
+      try? store.close()
+      throw error
+    }
+  }
+
+  private static func openStore(_ path: String, _ masterKeys: MasterKeySet) throws(KeyStoreError) -> KeyStore {
+    try KeyStore.open(path: path) { (wrapping) throws(KeyStoreError) in
+      guard wrapping.keyringID == masterKeys.keyringID else {
+        throw .masterKey(.otherKeyring(store: wrapping.keyringID, keyring: masterKeys.keyringID))
+      }
+      guard let master = masterKeys[wrapping.masterVersion] else {
+        throw .masterKey(.missingVersion(wrapping.masterVersion))
+      }
+      guard wrapping.keyCheckValue == master.keyCheckValue else {
+        throw .masterKey(.otherKey(version: wrapping.masterVersion))
+      }
+      guard let wrapper = try? KeyWrapper() else { throw .cipherUnavailable }
+      guard let wrapped = try? WrappedKey(wrapping.wrappedBytes.span),
+        let key = try? wrapper.unwrap(wrapped, under: master.derivationKey, binding: wrapping.binding)
+      else { throw .tampered(record: "the store key") }
+      return key
+    }
+  }
+
+  private static func openLog(
+    _ storage: any LogStorage, _ options: LogOptions, _ clock: LogClock,
+    _ onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }, visit: (Span<UInt8>) -> Void
+  ) throws(StartError) -> (log: AuditLog, recovery: LogRecovery) {
+    do throws(LogError) {
+      let (writer, recovery) = try LogWriter.open(in: storage, options: options, clock: clock, visit: visit)
+      return (AuditLog(writer, onPoisoned: onPoisoned), recovery)
+    } catch { throw .log(error) }
+  }
+
+  // MARK: Store against log
+
+  /// Checks the store's head against the log's last word on it, and writes the outcomes that a crash
+  /// kept back.
+  private func reconcile(_ history: StoreHistory) throws(StartError) -> [StartReport.Resolved] {
+    let head = store.head
+    let logID = log.head.epoch.logID
+    guard store.storeRow.logID == logID else { throw .otherLog(store: store.storeRow.logID, log: logID) }
+    let known = history.lastState?.generation ?? 0
+    let heldIntent = history.open.first { $0.sequence == head.logSequence && $0.leafHash == head.logLeafHash }
+    guard head.generation >= known else {
+      throw .storeRolledBack(storeGeneration: head.generation, logGeneration: known)
+    }
+    if head.generation == known {
+      guard head.root == history.lastState?.root else { throw .storeDiffers(generation: known) }
+    } else {
+      guard head.generation == known + 1, heldIntent != nil else {
+        throw .logRolledBack(storeGeneration: head.generation, logGeneration: known)
+      }
+    }
+    var resolved: [StartReport.Resolved] = []
+    for intent in history.open {
+      let wasDone = head.generation == known + 1 && intent.sequence == heldIntent?.sequence
+      try note(recoveredOutcome(of: intent, wasDone: wasDone))
+      resolved.append(.init(sequence: intent.sequence, wasDone: wasDone))
+    }
+    return resolved
+  }
+
+  private func recoveredOutcome(of intent: StoreHistory.Intent, wasDone: Bool) -> AuditEntry {
+    var entry = AuditEntry(.recovered, intent.operation)
+    stamp(&entry)
+    entry.outcome = wasDone ? .ok : .failed
+    entry.tenant = intent.tenant
+    entry.keyName = intent.keyName
+    entry.requestID = intent.requestID
+    entry.details = headDetails(intent: (intent.sequence, intent.leafHash))
+    return entry
+  }
+
+  private func note(_ entry: AuditEntry) throws(StartError) { _ = try Self.append(entry, to: log) }
+
+  private static func append(_ entry: AuditEntry, to log: AuditLog) throws(StartError) -> AppendedEntry {
+    do throws(AppendFailure) { return try log.appendAndWait(EntryDraft(entry)) } catch {
+      throw .service(ServiceError(error))
+    }
+  }
+
+  private static func appendOrStoreError(_ entry: AuditEntry, to log: AuditLog) throws(KeyStoreError) -> AppendedEntry {
+    do throws(AppendFailure) { return try log.appendAndWait(EntryDraft(entry)) } catch {
+      throw .database(code: 0, doing: "noting the new store in the log")
+    }
+  }
+
+  private static func createEntry(
+    _ entryClass: EntryClass, _ master: MasterKey, _ caller: Caller, _ clock: LogClock
+  ) -> AuditEntry {
+    var entry = AuditEntry(entryClass, .storeCreate)
+    caller.fill(&entry)
+    entry.wall = clock.wall()
+    entry.bootNanoseconds = clock.bootNanoseconds()
+    entry.masterVersion = master.reference.version
+    entry.details = [.init(.keyCheckValue, master.keyCheckValue.bytes)]
+    return entry
+  }
+}

@@ -1,0 +1,57 @@
+internal import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
+internal import ChatelaineVocabulary
+
+/// What a log says of the store: its last state, and intents that have no outcome.
+struct StoreHistory {
+  struct State: Equatable {
+    let generation: UInt64
+    let root: Digest
+  }
+
+  struct Intent {
+    let sequence: UInt64
+    let leafHash: Digest
+    let operation: Operation
+    let tenant: TenantID?
+    let keyName: KeyName?
+    let requestID: Identifier
+  }
+
+  /// From the newest entry that carries a store root: an outcome, a start, a stop.
+  private(set) var lastState: State?
+  /// Oldest first.
+  private(set) var open: [Intent] = []
+
+  init() {}
+
+  /// Reads the whole log: for a newest segment that says nothing of the store.
+  init(readingAll storage: any LogStorage) throws(StartError) {
+    do throws(LogError) {
+      var reader = try LogReader(storage)
+      var history = StoreHistory()
+      _ = try reader.readAvailable { history.take($0) }
+      self = history
+    } catch { throw .log(error) }
+  }
+
+  mutating func take(_ bytes: Span<UInt8>) {
+    // why: the class decides at one byte; almost every entry is a key use, which says nothing here.
+    guard bytes[1] != EntryClass.keyUse.rawValue, bytes[1] != EntryClass.refusal.rawValue,
+      let entry = try? AuditEntry(parsing: bytes)
+    else { return }
+    if entry.entryClass == .intent {
+      open.append(
+        Intent(
+          sequence: entry.sequence, leafHash: AuditEntry.leafHash(bytes), operation: entry.operation,
+          tenant: entry.tenant, keyName: entry.keyName, requestID: entry.requestID))
+    }
+    if let sequence = entry.detail(.intentSequence) {
+      var cursor = ByteCursor()
+      if let sequence = try? cursor.u64(sequence.span) { open.removeAll { $0.sequence == sequence } }
+    }
+    if let root = entry.detail(.storeRoot) {
+      lastState = State(generation: entry.storeGeneration, root: Digest(root.span))
+    }
+  }
+}

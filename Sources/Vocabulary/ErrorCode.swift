@@ -1,0 +1,18 @@
+/// The stable list of what can go wrong for a caller. Codes are added, never renamed.
+package enum ErrorCode: String, Sendable, CaseIterable {
+  case invalidRequest = "INVALID_REQUEST"
+  /// One answer for a malformed body, a wrong context, tenant or key, and a changed ciphertext.
+  case decryptionFailed = "DECRYPTION_FAILED"
+  case unauthenticated = "UNAUTHENTICATED"
+  /// Also: not yours.
+  case notFound = "NOT_FOUND"
+  case keyDisabled = "KEY_DISABLED"
+  case conflict = "CONFLICT"
+  case limitExceeded = "LIMIT_EXCEEDED"
+  case busy = "BUSY"
+  case auditUnavailable = "AUDIT_UNAVAILABLE"
+  case sealed = "SEALED"
+  case deadlineExceeded = "DEADLINE_EXCEEDED"
+  case corrupt = "CORRUPT"
+  case `internal` = "INTERNAL"
+}

@@ -1,0 +1,170 @@
+internal import ArgumentParser
+internal import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
+internal import ChatelaineVocabulary
+internal import Glibc
+
+/// `chatelaine audit show`: prints entries, oldest first, each checked against the chain before it is shown.
+struct AuditShow: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Prints entries of the log, oldest first. Needs no key and no service.")
+
+  @OptionGroup var log: LogOption
+
+  @Option(help: "Only this tenant; `_service` for acts on the whole service.")
+  var tenant: String?
+
+  @Option(help: "Only this key name.", transform: parseKeyName)
+  var key: KeyName?
+
+  @Option(help: "Only this principal, such as uid:1000.")
+  var principal: String?
+
+  @Option(help: "Only this operation, such as decrypt.", transform: parseWord)
+  var operation: Operation?
+
+  @Option(help: "Only this outcome: ok, denied, failed, unknown, none.", transform: parseWord)
+  var outcome: Outcome?
+
+  @Option(help: "Only this request id, 32 hexadecimal digits.", transform: parseIdentifier)
+  var requestID: Identifier?
+
+  @Option(help: "From this time on: RFC 3339 in UTC, such as 2026-01-31T12:00:00Z.", transform: parseTime)
+  var since: WallTime?
+
+  @Option(help: "Before this time.", transform: parseTime)
+  var until: WallTime?
+
+  @Flag(name: [.customShort("f"), .long], help: "Go on with entries as they are written.")
+  var follow = false
+
+  @Flag(help: "Print one JSON object a line.")
+  var json = false
+
+  func run() throws {
+    signal(SIGPIPE, SIG_DFL)
+    var reader = try LogReader(try log.open())
+    let filter = self.filter
+    repeat {
+      let output = LineBuffer()
+      let end = try reader.readAvailable(visit: { bytes in
+        guard let entry = try? AuditEntry(parsing: bytes), filter.matches(entry) else { return }
+        output.append(json ? JSON.object(entry.fields).text : entry.line)
+      })
+      output.flush()
+      if !follow, case .torn = end.tail {
+        printError("chatelaine: the log ends in an interrupted write: \(end.segmentFile) at offset \(end.offset)")
+      }
+      if follow { usleep(200_000) }
+    } while follow
+  }
+
+  private var filter: EntryFilter {
+    var filter = EntryFilter()
+    filter.tenant = tenant
+    filter.keyName = key
+    filter.principal = principal.map { Array($0.utf8) }
+    filter.operation = operation
+    filter.outcome = outcome
+    filter.requestID = requestID
+    filter.since = since
+    filter.until = until
+    return filter
+  }
+}
+
+/// Gathers lines and writes them in large pieces.
+private final class LineBuffer {
+  private var text = ""
+
+  func append(_ line: String) {
+    text += line
+    text += "\n"
+    if text.utf8.count > 65_536 { flush() }
+  }
+
+  func flush() {
+    print(text, terminator: "")
+    text = ""
+    unsafe fflush(nil)
+  }
+}
+
+// MARK: Arguments
+
+private func parseKeyName(_ text: String) throws -> KeyName {
+  guard let name = try? KeyName(text) else { throw ValidationError("'\(text)' is not a key name") }
+  return name
+}
+
+private func parseWord<Word: LogWord>(_ text: String) throws -> Word {
+  guard let word = Word(word: text) else {
+    let known = Word.words.sorted { $0.key < $1.key }.map(\.value).joined(separator: ", ")
+    throw ValidationError("'\(text)' is not one of: \(known)")
+  }
+  return word
+}
+
+private func parseIdentifier(_ text: String) throws -> Identifier {
+  guard let id = Identifier(hex: text) else { throw ValidationError("'\(text)' is not 32 hexadecimal digits") }
+  return id
+}
+
+private func parseTime(_ text: String) throws -> WallTime {
+  guard let time = WallTime(rfc3339: text) else {
+    throw ValidationError("'\(text)' is not a time such as 2026-01-31T12:00:00Z")
+  }
+  return time
+}
+
+// MARK: Printing
+
+extension AuditEntry {
+  private var tenantText: String { tenant?.rawValue ?? Self.serviceTenant }
+
+  fileprivate var line: String {
+    var parts = [
+      "\(sequence)", wall.rfc3339, entryClass.word, operation.word, outcome.word,
+      tenantText + (keyName.map { "/" + $0.rawValue } ?? ""),
+    ]
+    if keyVersion > 0 { parts.append("v\(keyVersion)") }
+    if !principal.isEmpty { parts.append(EntryText.escaped(principal)) }
+    if reason != .none { parts.append("reason=\(reason.word)") }
+    if !rule.isEmpty { parts.append("rule=" + EntryText.escaped(rule)) }
+    if !actor.isEmpty { parts.append("actor=" + EntryText.escaped(actor)) }
+    if !purpose.isEmpty { parts.append("purpose=" + EntryText.escaped(purpose)) }
+    if !items.isEmpty { parts.append("items=\(items.count)") }
+    if requestID != .zero { parts.append("request=" + requestID.hex) }
+    for detail in details { parts.append("\(detail.tag.word)=\(detail.valueText)") }
+    return parts.joined(separator: " ")
+  }
+
+  fileprivate var fields: [(String, JSON)] {
+    [
+      ("sequence", .number(sequence)), ("time", .string(wall.rfc3339)), ("bootNanoseconds", .number(bootNanoseconds)),
+      ("class", .string(entryClass.word)), ("operation", .string(operation.word)),
+      ("outcome", .string(outcome.word)), ("reason", .string(reason.word)), ("tenant", .string(tenantText)),
+      ("keyName", .string(keyName?.rawValue ?? "")), ("keyId", .string(keyID.hex)),
+      ("keyVersion", .number(UInt64(keyVersion))), ("masterVersion", .number(UInt64(masterVersion))),
+      ("storeGeneration", .number(storeGeneration)), ("door", .string(door.word)),
+      ("principalKind", .string(principalKind.word)), ("principal", .string(EntryText.escaped(principal))),
+      ("role", .string(EntryText.escaped(role))), ("rule", .string(EntryText.escaped(rule))),
+      ("source", .string(EntryText.escaped(source))), ("actor", .string(EntryText.escaped(actor))),
+      ("purpose", .string(EntryText.escaped(purpose))), ("requestId", .string(requestID.hex)),
+      ("connection", .number(connection)), ("peerPid", .number(UInt64(peerPID))),
+      ("peerUid", .number(UInt64(peerUID))), ("incarnation", .number(UInt64(incarnation))),
+      ("subjectDigest", .string(subjectDigest?.hex ?? "")), ("items", .array(items.map(\.json))),
+      ("details", .object(details.map { ($0.tag.word, .string($0.valueText)) })),
+      ("previous", .string(previous.hex)),
+    ]
+  }
+}
+
+extension AuditEntry.Item {
+  fileprivate var json: JSON {
+    .object([
+      ("outcome", .string(outcome.word)), ("reason", .string(reason.word)), ("bytes", .number(UInt64(byteCount))),
+      ("contextDigest", .string(contextDigest.hex)),
+    ])
+  }
+}

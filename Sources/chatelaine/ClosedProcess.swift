@@ -1,0 +1,37 @@
+internal import ArgumentParser
+internal import CWipingFree
+internal import ChatelaineHardening
+internal import Glibc
+
+/// Closes the process up, then runs the command that the command line names, and exits.
+///
+/// Only `keyring` touches secrets: only there is what cannot be closed a reason to refuse.
+func runClosedUp(_ root: (some ParsableCommand).Type) -> Never {
+  do {
+    let policy = Hardening.Policy(
+      allowed: allowances(CommandLine.arguments), lockedBytesNeeded: 1 << 20, freeWipes: ch_wiping_free_is_linked() == 1)
+    _ = try Hardening.close(policy)
+    var command = try root.parseAsRoot()
+    try command.run()
+    exit(0)
+  } catch {
+    guard let failure = Failure(error) else { root.exit(withError: error) }
+    printError("chatelaine: \(failure.sentence)")
+    exit(failure.status.rawValue)
+  }
+}
+
+/// Read before the command line is parsed: parsing is not the first thing that may run.
+private func allowances(_ arguments: [String]) -> Hardening.Allowances {
+  guard arguments.dropFirst().first == "keyring" else { return [.root, .unlockedMemory, .swap, .preload] }
+  var allowed: Hardening.Allowances = .root
+  if arguments.contains("--allow-unlocked-memory") { allowed.insert(.unlockedMemory) }
+  if arguments.contains("--allow-swap") { allowed.insert(.swap) }
+  if arguments.contains("--allow-preload") { allowed.insert(.preload) }
+  return allowed
+}
+
+func printError(_ line: String) {
+  let bytes = Array((line + "\n").utf8)
+  _ = unsafe bytes.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
+}
