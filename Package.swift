@@ -105,37 +105,13 @@ let package = Package(
 
 package.targets += [
   .target(
-    name: "ChatelaineTestSupport",
-    dependencies: ["ChatelainePrimitives", "ChatelaineSecretMemory", "ChatelaineVocabulary"],
-    path: "Tests/Support",
-    swiftSettings: strict),
+    name: "ChatelaineTestSupport", dependencies: ["Primitives", "SecretMemory", "Vocabulary"].map(target),
+    path: "Tests/Support", swiftSettings: strict),
   .target(
     name: "ChatelaineLogTestSupport",
-    dependencies: [
-      "ChatelaineTestSupport", "ChatelaineAuditLog", "ChatelaineAuditTrail", "ChatelainePrimitives",
-      "ChatelaineVocabulary",
-    ],
-    path: "Tests/LogSupport",
-    swiftSettings: strict),
-  .testTarget(
-    name: "AuditTrailTests",
-    dependencies: [
-      "ChatelaineTestSupport", "ChatelaineLogTestSupport", "ChatelaineAuditTrail", "ChatelainePrimitives",
-      "ChatelaineVocabulary",
-    ],
-    path: "Tests/AuditTrailTests",
-    swiftSettings: strict),
-  .testTarget(
-    name: "AuditLogTests",
-    dependencies: [
-      "ChatelaineTestSupport", "ChatelaineLogTestSupport", "ChatelaineAuditLog", "ChatelaineAuditTrail",
-      "ChatelainePrimitives", "ChatelaineVocabulary",
-    ],
-    path: "Tests/AuditLogTests",
-    swiftSettings: strict),
-  .executableTarget(
-    name: "chatelaine-drill",
-    dependencies: ["ChatelaineAuditLog", "ChatelaineAuditTrail", "ChatelaineVocabulary"],
-    path: "Sources/chatelaine-drill",
-    swiftSettings: strict),
+    dependencies: ["TestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"].map(target),
+    path: "Tests/LogSupport", swiftSettings: strict),
+  tests("AuditTrail", knows: ["TestSupport", "LogTestSupport", "AuditTrail", "Primitives", "Vocabulary"]),
+  tests("AuditLog", knows: ["TestSupport", "LogTestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"]),
+  tool("chatelaine-drill", knows: ["AuditLog", "AuditTrail", "Vocabulary"]),
 ]

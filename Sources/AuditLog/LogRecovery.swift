@@ -98,7 +98,7 @@ extension LogWriter {
   package static func open(
     in storage: any LogStorage, options: LogOptions = LogOptions(), clock: LogClock = .system,
     knownHead: KnownHead? = nil, visit: (Span<UInt8>) -> Void = { _ in }
-  ) throws(LogError) -> (LogWriter, LogRecovery) {
+  ) throws(LogError) -> sending (LogWriter, LogRecovery) {
     let directory = try LogDirectory(storage)
     let (verifier, end, segmentsRead) = try readToEnd(of: directory, visit: visit)
     var recovery = LogRecovery(tear: nil, segmentsRead: segmentsRead)
