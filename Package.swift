@@ -47,6 +47,11 @@ func tool(
     swiftSettings: strict)
 }
 
+/// What several test targets share.
+func support(_ name: String, knows rooms: [String], path: String) -> Target {
+  .target(name: "Chatelaine" + name, dependencies: rooms.map(target), path: path, swiftSettings: strict)
+}
+
 /// The tests of a room.
 func tests(_ name: String, knows rooms: [String], uses products: [Target.Dependency] = []) -> Target {
   .testTarget(
@@ -92,26 +97,24 @@ let package = Package(
       "chatelaine",
       knows: ["AuditLog", "AuditTrail", "Custody", "Envelopes", "Hardening", "Primitives", "Vocabulary"],
       uses: [arguments]),
-
     tool(
       "chatelaine-bench",
       knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [arguments]),
+    tool("chatelaine-drill", knows: ["AuditLog", "AuditTrail", "Vocabulary"]),
 
-    tests("Custody", knows: ["Custody", "Primitives", "SecretMemory", "Vocabulary"]),
+    support("TestSupport", knows: ["Primitives", "SecretMemory", "Vocabulary"], path: "Tests/Support"),
+    support(
+      "LogTestSupport", knows: ["TestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"],
+      path: "Tests/LogSupport"),
+    tests("Tidy", knows: ["TestSupport"]),
+    tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
+    tests("SecretMemory", knows: ["TestSupport", "SecretMemory"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),
+    tests("Primitives", knows: ["TestSupport", "Primitives", "SecretMemory", "Vocabulary"]),
+    tests("Envelopes", knows: ["TestSupport", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"]),
+    tests("Custody", knows: ["Custody", "Primitives", "SecretMemory", "Vocabulary"]),
+    tests("AuditTrail", knows: ["TestSupport", "LogTestSupport", "AuditTrail", "Primitives", "Vocabulary"]),
+    tests("AuditLog", knows: ["TestSupport", "LogTestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"]),
   ]
 )
-
-// MARK: Tests of the lower rooms, and what all tests share
-
-package.targets += [
-  .target(
-    name: "ChatelaineTestSupport", dependencies: ["Primitives", "SecretMemory", "Vocabulary"].map(target),
-    path: "Tests/Support", swiftSettings: strict),
-  tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
-  tests("SecretMemory", knows: ["TestSupport", "SecretMemory"]),
-  tests("Primitives", knows: ["TestSupport", "Primitives", "SecretMemory", "Vocabulary"]),
-  tests("Envelopes", knows: ["TestSupport", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"]),
-  tests("Tidy", knows: ["TestSupport"]),
-]

@@ -49,7 +49,8 @@ extension LogWriter {
   private static func removeLeftovers(in storage: any LogStorage) throws(StorageFailure) {
     let names = try storage.list()
     for name in names where LogNames.parseSegment(name) != nil {
-      guard name == LogNames.segment(epoch: 1, 0), try isWithoutFrames(storage.open(name, forWriting: false)) else {
+      let isEmpty = try isWithoutFrames(storage.open(name, forWriting: false))
+      guard isEmpty, name == LogNames.segment(epoch: 1, 0) else {
         throw StorageFailure(.create, path: "\(storage.path)/\(name)", errno: 17)
       }
       try storage.remove(name)

@@ -57,6 +57,7 @@ private final class SuiteBench {
   private func seal(_ index: Int, into output: inout OutputRawSpan) {
     let hash = BindingHash.context(tenant: tenant, context)
     let start = index % 64 * 24
+    let (plaintext, salts) = (self.plaintext, self.salts)
     plaintext.span.withRawSpan { plaintext in
       cipher.seal(
         plaintext, as: selector, key: key, contextHash: hash, salt: salts.span.extracting(start..<start + 24),
@@ -71,7 +72,8 @@ private final class SuiteBench {
   }
 
   func open(_ count: Int) -> Double {
-    nanosecondsEach(count) { _ in
+    let envelope = envelope
+    return nanosecondsEach(count) { _ in
       let hash = BindingHash.context(tenant: tenant, context)
       output.withOutput { output in
         guard (try? cipher.open(envelope.span, suite: suite, key: key, contextHash: hash, appendingTo: &output)) != nil
@@ -84,6 +86,7 @@ private final class SuiteBench {
   func rawSeal(_ count: Int) -> Double {
     let nonce = [UInt8](repeating: 0, count: suite == .aes256GCM ? 12 : 24)
     let associated = [UInt8](repeating: 1, count: 112)
+    let plaintext = plaintext
     return nanosecondsEach(count) { _ in
       output.withOutput { output in
         secret.withBytes { key in
