@@ -187,7 +187,7 @@ extension KeyringFile {
 
   private static func head(_ key: MasterKey, _ seal: Seal) -> ByteWriter {
     var writer = ByteWriter(capacity: boundByteCount)
-    writer.raw("CK".utf8)
+    writer.raw("CK")
     writer.u8(1)
     writer.u8(seal.rawValue)
     writer.identifier(key.reference.id)
