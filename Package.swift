@@ -108,7 +108,7 @@ let package = Package(
       path: "Tests/LogSupport"),
     tests("Tidy", knows: ["TestSupport"]),
     tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
-    tests("SecretMemory", knows: ["TestSupport", "SecretMemory"]),
+    tests("SecretMemory", knows: ["CSystem", "TestSupport", "SecretMemory"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),
     tests("Primitives", knows: ["TestSupport", "Primitives", "SecretMemory", "Vocabulary"]),

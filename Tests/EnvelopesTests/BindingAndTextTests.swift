@@ -40,7 +40,8 @@ struct ContextHashTests {
   func distinct() {
     print("context.json: \(ContextVector.all.count) vectors")
     #expect(ContextVector.all.count > 0)
-    let contexts = Set(ContextVector.all.map { [[$0.tenant, $0.subject]] + $0.pairs.sorted { $0[0] < $1[0] } })
+    let contexts = Set(
+      ContextVector.all.map { [[$0.tenant, $0.subject]] + $0.pairs.sorted { $0[0] < $1[0] } })
     #expect(Set(ContextVector.all.map(\.hash)).count == contexts.count)
     #expect(contexts.count > 15)
   }
@@ -97,7 +98,8 @@ struct TextFormTests {
       ("ch1.A", .length), ("ch1.AAAAA", .length), ("ch1.", .length),
       ("ch1.AAA=", .character), ("ch1.AA+A", .character), ("ch1.AA/A", .character), ("ch1.AAA ", .character),
       ("ch1.AAA\n", .character), ("ch1.AA\u{e9}", .character), ("ch1.AAA\0", .character),
-      ("ch1.AB", .trailingBits), ("ch1.AAB", .trailingBits), ("ch1.AP", .trailingBits), ("ch1.AAD", .trailingBits),
+      ("ch1.AB", .trailingBits), ("ch1.AAB", .trailingBits), ("ch1.AP", .trailingBits),
+      ("ch1.AAD", .trailingBits),
     ]
     for (text, reason) in cases {
       #expect(throws: reason, "\(text)") { try TextForm.decode(Array(text.utf8).span) }

@@ -27,7 +27,8 @@ struct EnvelopeTests {
   static let reference = KeyReference(id: Identifier(high: 0x0123, low: 0x4567), version: 5)
 
   // MUST: ENV-11
-  @Test("The two-key ciphertext is refused under key 2, although AES-256-GCM opens it under both message keys")
+  @Test(
+    "The two-key ciphertext is refused under key 2, although AES-256-GCM opens it under both message keys")
   func twoKeys() throws {
     let vector = try OwnVectors.load("two-key.json", as: TwoKeyVector.self)
     let body = [UInt8](hex: vector.ciphertext + vector.tag)
@@ -63,12 +64,15 @@ struct EnvelopeTests {
     #expect(Array(aad.prefix(80)) == Array(envelope.prefix(80)) && Array(aad.suffix(32)) == context.bytes)
   }
 
-  @Test("Every bit of an envelope changed in turn is refused, with the reason of its field", arguments: Suite.allCases)
+  @Test(
+    "Every bit of an envelope changed in turn is refused, with the reason of its field",
+    arguments: Suite.allCases)
   func everyBit(suite: Suite) throws {
     let cipher = try EnvelopeCipher()
     let key = DerivationKey(copying: Array(0..<32))
     let selector = Envelope.Selector(suite: suite, kind: .tenantKey, key: Self.reference)
-    let envelope = cipher.sealed(Array("twenty-one bytes long".utf8), as: selector, key: key, contextHash: .zero)
+    let envelope = cipher.sealed(
+      Array("twenty-one bytes long".utf8), as: selector, key: key, contextHash: .zero)
     let control = try cipher.opened(envelope, key: key, contextHash: .zero)
     #expect(control == Array("twenty-one bytes long".utf8))
     for bit in 0..<envelope.count * 8 {
@@ -111,7 +115,9 @@ struct EnvelopeTests {
     }
   }
 
-  @Test("5,000 random messages of 0 bytes to 1 MiB come back, and open under nothing else", arguments: Suite.allCases)
+  @Test(
+    "5,000 random messages of 0 bytes to 1 MiB come back, and open under nothing else",
+    arguments: Suite.allCases)
   func roundTrips(suite: Suite) throws {
     let cipher = try EnvelopeCipher()
     var random = SeededRandom(announcing: "envelope round trips, suite \(suite.rawValue)")
@@ -144,7 +150,9 @@ struct EnvelopeTests {
     let bounds = [0, 1, 15, 16, 17, 63, 64, 65, Limits.plaintextBytesMax - 1, Limits.plaintextBytesMax]
     if round < bounds.count { return bounds[round] }
     let fraction = Double.random(in: 0..<1, using: &random)
-    return min(Limits.plaintextBytesMax, Int.random(in: 0...(1 << Int(fraction * fraction * 40 / 2 + 1)), using: &random))
+    return min(
+      Limits.plaintextBytesMax,
+      Int.random(in: 0...(1 << Int(fraction * fraction * 40 / 2 + 1)), using: &random))
   }
 
   // MUST: ENV-9

@@ -12,7 +12,8 @@ struct EnvelopeVectorTests {
     print("envelope.json: \(EnvelopeVector.all.count) vectors")
     #expect(Set(EnvelopeVector.all.map(\.expect)) == ["ok", "malformed", "key-or-context", "body"])
     let valid = EnvelopeVector.all.filter { $0.expect == "ok" }
-    #expect(Set(valid.map { [$0.suite, $0.kind] }) == [[1, 0], [1, 1], [1, 2], [2, 0], [2, 1], [2, 2]])
+    #expect(
+      Set(valid.map { [$0.suite, $0.kind] }) == [[1, 0], [1, 1], [1, 2], [2, 0], [2, 1], [2, 2]])
   }
 
   // MUST: ENV-1, ENV-2, ENV-3, ENV-4, ENV-5, ENV-6, FMT-2
@@ -33,11 +34,15 @@ struct EnvelopeVectorTests {
     let cipher = try EnvelopeCipher()
     let contextHash = try vector.contextHash
     let key = vector.derivationKey
-    let result = Result { () throws(Reason) in try cipher.opened(vector.bytes, key: key, contextHash: contextHash) }
+    let result = Result { () throws(Reason) in
+      try cipher.opened(vector.bytes, key: key, contextHash: contextHash)
+    }
     expect(result, of: vector)
   }
 
-  @Test("Rewrap, then open: the same plaintext under a fresh key and context, or the same refusal", arguments: EnvelopeVector.all)
+  @Test(
+    "Rewrap, then open: the same plaintext under a fresh key and context, or the same refusal",
+    arguments: EnvelopeVector.all)
   func rewrap(vector: EnvelopeVector) throws {
     let cipher = try EnvelopeCipher()
     let oldContext = try vector.contextHash
@@ -50,7 +55,8 @@ struct EnvelopeVectorTests {
       let old: Envelope.Selector
       do { old = try Envelope.parseSelector(vector.bytes.span) } catch { throw Reason.malformed }
       let version = old.kind == .dataKey ? 0 : max(1, old.key.version &+ 1)
-      let new = Envelope.Selector(suite: old.suite, kind: old.kind, key: .init(id: old.key.id, version: version))
+      let new = Envelope.Selector(
+        suite: old.suite, kind: old.kind, key: .init(id: old.key.id, version: version))
       rewrapped = cipher.sealed(plaintext, as: new, key: fresh, contextHash: newContext)
       return try cipher.opened(rewrapped, key: fresh, contextHash: newContext)
     }
@@ -78,11 +84,14 @@ struct EnvelopeVectorTests {
     #expect(try Envelope.Selector(suite: header.suite, kind: header.kind, key: header.key) == vector.selector)
   }
 
-  @Test("Seal: the vector's salt gives the vector's bytes exactly", arguments: EnvelopeVector.all.filter { $0.expect == "ok" })
+  @Test(
+    "Seal: the vector's salt gives the vector's bytes exactly",
+    arguments: EnvelopeVector.all.filter { $0.expect == "ok" })
   func seal(vector: EnvelopeVector) throws {
     let cipher = try EnvelopeCipher()
     let sealed = cipher.sealed(
-      vector.plaintextBytes, as: try vector.selector, key: vector.derivationKey, contextHash: try vector.contextHash,
+      vector.plaintextBytes, as: try vector.selector, key: vector.derivationKey,
+      contextHash: try vector.contextHash,
       salt: .init(hex: vector.salt))
     #expect(sealed.hex == vector.envelope)
   }
@@ -90,7 +99,9 @@ struct EnvelopeVectorTests {
   @Test("Text: the text form of every vector is one text, and reads back", arguments: EnvelopeVector.all)
   func text(vector: EnvelopeVector) throws {
     guard !vector.bytes.isEmpty else { return }
-    let (encoded, decoded) = (TextForm.encode(vector.bytes.span), try TextForm.decode(Array(vector.text.utf8).span))
+    let (encoded, decoded) = (
+      TextForm.encode(vector.bytes.span), try TextForm.decode(Array(vector.text.utf8).span)
+    )
     #expect(String(decoding: encoded, as: UTF8.self) == vector.text)
     #expect(decoded == vector.bytes)
   }

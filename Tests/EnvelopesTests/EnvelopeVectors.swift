@@ -46,7 +46,9 @@ struct Vectors<Vector: Decodable>: Decodable { let vectors: [Vector] }
 
 /// Our own vectors must be there: a file that cannot be read ends the run.
 func load<Vector: Decodable>(_ name: String) -> [Vector] {
-  do { return try OwnVectors.load(name, as: Vectors<Vector>.self).vectors } catch { fatalError("\(name): \(error)") }
+  do { return try OwnVectors.load(name, as: Vectors<Vector>.self).vectors } catch {
+    fatalError("\(name): \(error)")
+  }
 }
 
 func pairs(_ context: [[String]]) -> [EncryptionContext.Pair] {
@@ -85,7 +87,9 @@ extension EnvelopeCipher {
   }
 
   /// Parses and opens, as a caller must.
-  func opened(_ envelope: [UInt8], key: borrowing DerivationKey, contextHash: Digest) throws(Reason) -> [UInt8] {
+  func opened(_ envelope: [UInt8], key: borrowing DerivationKey, contextHash: Digest) throws(Reason)
+    -> [UInt8]
+  {
     let suite: Suite
     do { suite = try Envelope.parseSelector(envelope.span).suite } catch { throw .malformed }
     return try [UInt8](rawCapacity: envelope.count - Envelope.overheadByteCount) { output throws(Reason) in

@@ -38,10 +38,13 @@ struct WrappedKeyVectorTests {
   @Test("Open: the key's bytes, or the vector's reason", arguments: WrappedKeyVector.all)
   func open(vector: WrappedKeyVector) throws {
     let wrapper = try KeyWrapper()
-    expect(open(vector, with: wrapper, binding: try vector.binding, inHand: try vector.wrappingKeyReference), of: vector)
+    expect(
+      open(vector, with: wrapper, binding: try vector.binding, inHand: try vector.wrappingKeyReference),
+      of: vector)
   }
 
-  @Test("Rewrap, then open: the same key under a fresh one, or the same refusal", arguments: WrappedKeyVector.all)
+  @Test(
+    "Rewrap, then open: the same key under a fresh one, or the same refusal", arguments: WrappedKeyVector.all)
   func rewrap(vector: WrappedKeyVector) throws {
     let wrapper = try KeyWrapper()
     let binding = try vector.binding
@@ -52,7 +55,8 @@ struct WrappedKeyVectorTests {
     guard case .success(let bytes) = opened else { return expect(opened, of: vector) }
     let old = try WrappedKey(vector.bytes.span)
     let new = wrapper.wrapped(
-      bytes, kind: old.kind, as: old.key, under: fresh, wrappingKeyReference: freshReference, binding: binding)
+      bytes, kind: old.kind, as: old.key, under: fresh, wrappingKeyReference: freshReference, binding: binding
+    )
     let again = Result { () throws(Reason) in try wrapper.unwrapped(new, under: fresh, binding: binding) }
     expect(again, of: vector)
     #expect(new.wrappingKey == freshReference && new.key == old.key && new.kind == old.kind)
@@ -61,11 +65,14 @@ struct WrappedKeyVectorTests {
     #expect(reason == .keyOrContext)
   }
 
-  @Test("Wrap: the vector's salt gives the vector's bytes exactly", arguments: WrappedKeyVector.all.filter { $0.expect == "ok" })
+  @Test(
+    "Wrap: the vector's salt gives the vector's bytes exactly",
+    arguments: WrappedKeyVector.all.filter { $0.expect == "ok" })
   func wrap(vector: WrappedKeyVector) throws {
     let wrapper = try KeyWrapper()
     let wrapped = wrapper.wrapped(
-      .init(hex: vector.keyBytes), kind: try #require(WrappedKeyKind(rawValue: vector.kind)), as: try vector.keyReference,
+      .init(hex: vector.keyBytes), kind: try #require(WrappedKeyKind(rawValue: vector.kind)),
+      as: try vector.keyReference,
       under: vector.wrappingDerivationKey, wrappingKeyReference: try vector.wrappingKeyReference,
       binding: try vector.binding, salt: .init(hex: vector.salt))
     #expect(wrapped.bytes.hex == vector.wrapped)
@@ -80,7 +87,9 @@ struct WrappedKeyVectorTests {
     for vector in WrappedKeyVector.all where vector.expect == "key-or-context" {
       let (wrapped, binding) = (try WrappedKey(vector.bytes.span), try vector.binding)
       let key = vector.wrappingDerivationKey
-      if (try? wrapper.unwrapped(wrapped, under: key, binding: binding)) != nil { onlyByCaller.append(vector.name) }
+      if (try? wrapper.unwrapped(wrapped, under: key, binding: binding)) != nil {
+        onlyByCaller.append(vector.name)
+      }
     }
     print("wrapped-key.json: \(onlyByCaller.count) refused only by the caller's comparison")
     #expect(onlyByCaller.allSatisfy { $0.hasSuffix("is not the one in hand") }, "\(onlyByCaller)")

@@ -44,7 +44,8 @@ struct WrappedKeyVector: Decodable, Sendable, CustomTestStringConvertible {
       }
       return BindingHash.record(
         .init(
-          tenant: tenant.isEmpty ? nil : try TenantID(tenant), keyName: keyName.isEmpty ? nil : try KeyName(keyName),
+          tenant: tenant.isEmpty ? nil : try TenantID(tenant),
+          keyName: keyName.isEmpty ? nil : try KeyName(keyName),
           subject: .init(hex: subject), purpose: Purpose(rawValue: purpose), suite: Suite(rawValue: suite),
           created: .init(nanoseconds: try #require(UInt64(createdNs)))))
     }
@@ -55,8 +56,12 @@ struct WrappedKeyVector: Decodable, Sendable, CustomTestStringConvertible {
 
 extension KeyWrapper {
   /// Unwraps what has been parsed, and gives the bytes away: a test's right.
-  func unwrapped(_ wrapped: WrappedKey, under key: borrowing DerivationKey, binding: Digest) throws(Reason) -> [UInt8] {
-    do throws(CommittingAEAD.Refusal) { return try unwrap(wrapped, under: key, binding: binding).copied() } catch { throw Reason(error) }
+  func unwrapped(_ wrapped: WrappedKey, under key: borrowing DerivationKey, binding: Digest) throws(Reason)
+    -> [UInt8]
+  {
+    do throws(CommittingAEAD.Refusal) {
+      return try unwrap(wrapped, under: key, binding: binding).copied()
+    } catch { throw Reason(error) }
   }
 
   /// Parses and unwraps: why that fails, or nil where it does not.

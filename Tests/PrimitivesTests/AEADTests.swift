@@ -5,7 +5,9 @@ import Testing
 
 @Suite("AEADs")
 struct AEADTests {
-  @Test("Messages of 0 to 4,096 bytes come back, whatever their key, nonce and associated data", arguments: Cipher.allCases)
+  @Test(
+    "Messages of 0 to 4,096 bytes come back, whatever their key, nonce and associated data",
+    arguments: Cipher.allCases)
   func roundTrip(cipher: Cipher) throws {
     let aes = try AES256GCM()
     var random = SeededRandom(announcing: "round trip \(cipher.rawValue)")
@@ -14,13 +16,16 @@ struct AEADTests {
       let message = message(for: cipher, size: size, using: &random)
       let sealed = cipher.seal(message, with: aes)
       #expect(sealed.count == size + 16)
-      #expect(cipher.open(sealed, as: message, with: aes)?.isSame(as: message.plaintext) == true, "round \(round)")
+      #expect(
+        cipher.open(sealed, as: message, with: aes)?.isSame(as: message.plaintext) == true, "round \(round)")
       let bit = Int.random(in: 0..<sealed.count * 8, using: &random)
-      #expect(cipher.open(sealed.flipping(bit: bit), as: message, with: aes) == nil, "round \(round), bit \(bit)")
+      #expect(
+        cipher.open(sealed.flipping(bit: bit), as: message, with: aes) == nil, "round \(round), bit \(bit)")
     }
   }
 
-  @Test("The ciphertext is not the plaintext, and another key or nonce gives another", arguments: Cipher.allCases)
+  @Test(
+    "The ciphertext is not the plaintext, and another key or nonce gives another", arguments: Cipher.allCases)
   func encrypts(cipher: Cipher) throws {
     let aes = try AES256GCM()
     var random = SeededRandom(announcing: "encrypts \(cipher.rawValue)")
@@ -41,7 +46,8 @@ struct AEADTests {
       let sealed = cipher.seal(message, with: aes)
       // `Cipher.open` checks that a refusal leaves no byte in the output.
       for count in 0..<sealed.count {
-        #expect(cipher.open(Array(sealed.prefix(count)), as: message, with: aes) == nil, "\(size) cut to \(count)")
+        #expect(
+          cipher.open(Array(sealed.prefix(count)), as: message, with: aes) == nil, "\(size) cut to \(count)")
       }
       #expect(cipher.open(sealed + [0], as: message, with: aes) == nil)
       #expect(cipher.open(sealed, as: message, with: aes) == message.plaintext, "the control")

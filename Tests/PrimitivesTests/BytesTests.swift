@@ -47,7 +47,9 @@ struct BytesTests {
     #expect(!equal(bytes, Array(bytes.dropLast())) && !equal(bytes, bytes + [0]) && !equal([], [0]))
   }
 
-  @Test("Random bytes do not repeat, and come at every length", arguments: [0, 1, 16, 24, 32, 255, 256, 257, 100_000])
+  @Test(
+    "Random bytes do not repeat, and come at every length",
+    arguments: [0, 1, 16, 24, 32, 255, 256, 257, 100_000])
   func randomness(count: Int) {
     let (a, b) = (SecureRandom.bytes(count), SecureRandom.bytes(count))
     #expect(a.count == count && b.count == count)

@@ -83,7 +83,8 @@ struct DerivationTests {
   func labelEnds() {
     let derivation = DerivationKey(copying: [UInt8](repeating: 7, count: 32))
     let row = derivation.derived(.row, Array("x".utf8))
-    let shifted = hmac(key: [UInt8](repeating: 7, count: 32), Array("chatelaine/v1/ro".utf8) + [0], Array("wx".utf8), [1])
+    let shifted = hmac(
+      key: [UInt8](repeating: 7, count: 32), Array("chatelaine/v1/ro".utf8) + [0], Array("wx".utf8), [1])
     #expect(row != shifted)
   }
 
@@ -132,7 +133,8 @@ struct DerivationTests {
     for (a, b, c) in [(0, 0, 0), (10, 20, 30), (100, 100, 100), (0, 50, 100), (1, 64, 65)] {
       let bytes = [UInt8](0..<100)
       #expect(
-        hmac(key: key, Array(bytes[0..<a]), Array(bytes[a..<b]), Array(bytes[b..<c]), Array(bytes[c...])) == whole)
+        hmac(key: key, Array(bytes[0..<a]), Array(bytes[a..<b]), Array(bytes[b..<c]), Array(bytes[c...]))
+          == whole)
     }
     let derivation = DerivationKey(copying: key)
     let first = derivation.derived(.row, [1])

@@ -40,7 +40,8 @@ struct StandardVectorTests {
           + "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"
       ),
       (
-        [UInt8](repeating: 0xaa, count: 131), Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8),
+        [UInt8](repeating: 0xaa, count: 131),
+        Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8),
         "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352"
           + "6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598"
       ),
@@ -52,7 +53,8 @@ struct StandardVectorTests {
     }
   }
 
-  @Test("AES-256-GCM: test cases 13 to 16 of McGrew and Viega, The Galois/Counter Mode of Operation, appendix B")
+  @Test(
+    "AES-256-GCM: test cases 13 to 16 of McGrew and Viega, The Galois/Counter Mode of Operation, appendix B")
   func gcmExamples() throws {
     let key = [UInt8](hex: "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308")
     let nonce = [UInt8](hex: "cafebabefacedbaddecaf888")
@@ -85,7 +87,8 @@ struct StandardVectorTests {
     let text =
       "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it."
     let message = AEADMessage(
-      key: Array(0x80...0x9f), nonce: Array(0x40...0x57), associated: [UInt8](hex: "50515253c0c1c2c3c4c5c6c7"),
+      key: Array(0x80...0x9f), nonce: Array(0x40...0x57),
+      associated: [UInt8](hex: "50515253c0c1c2c3c4c5c6c7"),
       plaintext: Array(text.utf8))
     try expect(
       .xchacha20Poly1305, message,
@@ -148,7 +151,9 @@ struct StandardVectorTests {
         "11c8883f008b86e496c0476b445c747596ff4764e89ef06a2a7e5c2be56e4727"
       ),
     ]
-    func derived(_ passphrase: [UInt8], _ salt: [UInt8], _ memoryKiB: UInt32, _ passes: UInt32) throws -> String {
+    func derived(_ passphrase: [UInt8], _ salt: [UInt8], _ memoryKiB: UInt32, _ passes: UInt32) throws
+      -> String
+    {
       let secret = SecretBytes(copying: passphrase)
       let key = try secret.withBytes { passphrase throws(Argon2id.OutOfMemory) in
         try Argon2id.deriveKey(passphrase: passphrase, salt: salt.span, memoryKiB: memoryKiB, passes: passes)
@@ -158,8 +163,10 @@ struct StandardVectorTests {
     for example in examples {
       let (passphrase, salt) = (example.passphrase, example.salt)
       #expect(try derived(passphrase, salt, example.memoryKiB, example.passes) == example.key)
-      #expect(try derived(passphrase.flipping(bit: 0), salt, example.memoryKiB, example.passes) != example.key)
-      #expect(try derived(passphrase, salt.flipping(bit: 127), example.memoryKiB, example.passes) != example.key)
+      #expect(
+        try derived(passphrase.flipping(bit: 0), salt, example.memoryKiB, example.passes) != example.key)
+      #expect(
+        try derived(passphrase, salt.flipping(bit: 127), example.memoryKiB, example.passes) != example.key)
       #expect(try derived(passphrase, salt, example.memoryKiB + 1024, example.passes) != example.key)
       #expect(try derived(passphrase, salt, example.memoryKiB, example.passes + 1) != example.key)
     }

@@ -68,7 +68,8 @@ struct ThirdPartyVectorTests {
 
   @Test("HKDF-SHA-512 in one block: Wycheproof")
   func wycheproofHKDF() throws {
-    let file = try ThirdPartyVectors.load("wycheproof/hkdf_sha512_test.json", as: WycheproofFile<WycheproofHKDF>.self)
+    let file = try ThirdPartyVectors.load(
+      "wycheproof/hkdf_sha512_test.json", as: WycheproofFile<WycheproofHKDF>.self)
     let all = file.testGroups.flatMap(\.tests)
     // D is one block of HKDF-Expand: longer outputs are no use of ours.
     let usable = all.filter { $0.size <= 64 }
@@ -76,17 +77,21 @@ struct ThirdPartyVectorTests {
       let salt = test.salt.isEmpty ? [UInt8](repeating: 0, count: 64) : [UInt8](hex: test.salt)
       let pseudorandomKey = hmac(key: salt, .init(hex: test.ikm))
       let output = hmac(key: pseudorandomKey, .init(hex: test.info), [1])
-      #expect((Array(output.prefix(test.size)).hex == test.okm) == (test.result == "valid"), "tcId \(test.tcId)")
+      #expect(
+        (Array(output.prefix(test.size)).hex == test.okm) == (test.result == "valid"), "tcId \(test.tcId)")
       let other = hmac(key: pseudorandomKey, .init(hex: test.info), [2])
       #expect(Array(other.prefix(test.size)).hex != test.okm, "the control, tcId \(test.tcId)")
     }
-    print("Wycheproof HKDF-SHA-512: \(usable.count) run, \(all.count - usable.count) skipped (longer than a block)")
+    print(
+      "Wycheproof HKDF-SHA-512: \(usable.count) run, \(all.count - usable.count) skipped (longer than a block)"
+    )
     #expect(usable.count == 72 && all.count == 83)
   }
 
   @Test("Ed25519: Wycheproof verification")
   func wycheproofEd25519() throws {
-    let file = try ThirdPartyVectors.load("wycheproof/ed25519_test.json", as: WycheproofFile<WycheproofSignature>.self)
+    let file = try ThirdPartyVectors.load(
+      "wycheproof/ed25519_test.json", as: WycheproofFile<WycheproofSignature>.self)
     var (accepted, refused) = (0, 0)
     for group in file.testGroups {
       let publicKey = [UInt8](hex: group.publicKey.pk)
@@ -111,7 +116,9 @@ struct ThirdPartyVectorTests {
   func authorsEd25519() throws {
     var ran = 0
     for line in try ThirdPartyVectors.lines("other/ed25519-sign.input") where !line.isEmpty {
-      let parts = line.split(separator: ":", omittingEmptySubsequences: false).map { [UInt8](hex: String($0)) }
+      let parts = line.split(separator: ":", omittingEmptySubsequences: false).map {
+        [UInt8](hex: String($0))
+      }
       let (seed, publicKey, message) = (Array(parts[0].prefix(32)), parts[1], parts[2])
       let expected = Array(parts[3].prefix(64))
       #expect(seed.withRawSpan { Ed25519.publicKey(of: $0) } == publicKey)
@@ -147,7 +154,8 @@ struct ThirdPartyVectorTests {
       }
     }
     let skipped = file.testGroups.flatMap(\.tests).count - valid - invalid
-    print("Wycheproof \(cipher.rawValue): \(valid) valid, \(invalid) invalid, \(skipped) skipped (other sizes)")
+    print(
+      "Wycheproof \(cipher.rawValue): \(valid) valid, \(invalid) invalid, \(skipped) skipped (other sizes)")
     #expect(valid > 0 && invalid > 0)
     return valid + invalid
   }
@@ -165,7 +173,9 @@ struct ThirdPartyVectorTests {
   }
 
   /// One bit of each part changed: the mutated vector is refused.
-  private func refuseChanged(_ cipher: Cipher, _ sealed: [UInt8], as message: AEADMessage, with aes: AES256GCM) {
+  private func refuseChanged(
+    _ cipher: Cipher, _ sealed: [UInt8], as message: AEADMessage, with aes: AES256GCM
+  ) {
     #expect(cipher.open(sealed.flipping(bit: 0), as: message, with: aes) == nil)
     #expect(cipher.open(sealed.flipping(bit: sealed.count * 8 - 1), as: message, with: aes) == nil)
     var other = message

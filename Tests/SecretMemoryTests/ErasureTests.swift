@@ -1,3 +1,4 @@
+import CSystem
 import ChatelaineSecretMemory
 import ChatelaineTestSupport
 import Foundation
@@ -66,13 +67,16 @@ struct ErasureTests {
   func protectionIsTrue() async {
     await #expect(processExitsWith: .success) {
       guard let protection = try? SecretArena.prepare() else { preconditionFailure("no locked memory") }
-      let secrets = [SecretBytes.Keeping.slab, .sealed].map { HeldSecret(.init(copying: [1, 2, 3], keeping: $0)) }
+      let secrets = [SecretBytes.Keeping.slab, .sealed].map {
+        HeldSecret(.init(copying: [1, 2, 3], keeping: $0))
+      }
       for secret in secrets {
         let (name, flags) = mapping(of: secret.value.address)
         precondition(protection.memfdSecret == name.contains("secretmem"), name)
-        precondition(protection.locked == flags.contains("lo") || protection.memfdSecret, "locked: \(flags)")
+        precondition(protection.locked == flags.contains("lo"), "locked: \(flags)")
         precondition(protection.leftOutOfDumps == flags.contains("dd"), "dumps: \(flags)")
-        precondition(protection.absentInChildren == (flags.contains("dc") || flags.contains("wf")), "fork: \(flags)")
+        precondition(
+          protection.absentInChildren == (flags.contains("dc") || flags.contains("wf")), "fork: \(flags)")
       }
       precondition(protection.locked && protection.leftOutOfDumps && protection.absentInChildren)
     }
@@ -82,6 +86,32 @@ struct ErasureTests {
       precondition(!name.contains("secretmem") && flags.contains("rd"))
       precondition(flags.isDisjoint(with: ["lo", "dd", "dc", "wf"]), "\(flags)")
     }
+  }
+}
+
+/// The two kinds of pages below the arena: an arena only ever uses the better one that it can have.
+@Suite("Secret mappings")
+struct SecretMappingTests {
+  @Test(
+    "What a mapping claims is what the kernel says of it, with memfd_secret and without",
+    arguments: [0, 1] as [Int32])
+  func claims(allowMemfd: Int32) {
+    var held: UInt32 = 0
+    guard let base = unsafe ch_secret_map(65_536, allowMemfd, &held) else {
+      Issue.record("no locked memory")
+      return
+    }
+    defer { unsafe ch_secret_unmap(base, 65_536) }
+    let (name, flags) = mapping(of: UInt(bitPattern: base))
+    func claims(_ bit: Int) -> Bool { held & UInt32(bit) != 0 }
+    print(
+      "secret mapping, memfd \(allowMemfd == 1 ? "tried" : "not tried"): \(name.suffix(30)) \(flags.sorted())"
+    )
+    #expect(claims(CH_HELD_MEMFD_SECRET) == name.contains("secretmem"))
+    #expect(!claims(CH_HELD_MEMFD_SECRET) || allowMemfd == 1)
+    #expect(claims(CH_HELD_LOCKED) && flags.contains("lo"))
+    #expect(claims(CH_HELD_NO_DUMP) && flags.contains("dd"))
+    #expect(claims(CH_HELD_NO_FORK) && !flags.isDisjoint(with: ["dc", "wf"]))
   }
 }
 

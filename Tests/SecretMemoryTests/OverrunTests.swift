@@ -131,7 +131,9 @@ private func dropPrivileges(lockedBytes: UInt) {
 extension SecretBytes {
   fileprivate mutating func poke(_ offset: Int) {
     withMutableBytes { span in
-      unsafe span.withUnsafeMutableBytes { unsafe $0.baseAddress!.storeBytes(of: 0xee, toByteOffset: offset, as: UInt8.self) }
+      unsafe span.withUnsafeMutableBytes {
+        unsafe $0.baseAddress!.storeBytes(of: 0xee, toByteOffset: offset, as: UInt8.self)
+      }
     }
   }
 

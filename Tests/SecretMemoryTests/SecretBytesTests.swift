@@ -6,7 +6,8 @@ import Testing
 @Suite("Secrets")
 struct SecretBytesTests {
   static let sizes = [
-    1, 7, 8, 31, 32, 33, 63, 64, 65, 128, 129, 255, 256, 257, 432, 512, 1000, 1024, 1025, 4096, 4097, 16_384, 16_385,
+    1, 7, 8, 31, 32, 33, 63, 64, 65, 128, 129, 255, 256, 257, 432, 512, 1000, 1024, 1025, 4096, 4097, 16_384,
+    16_385,
     65_536, 100_000,
   ]
 
@@ -54,7 +55,8 @@ struct SecretBytesTests {
     #expect(broken == 0)
   }
 
-  @Test("A duplicate has the same bytes and a life of its own", arguments: [SecretBytes.Keeping.slab, .sealed])
+  @Test(
+    "A duplicate has the same bytes and a life of its own", arguments: [SecretBytes.Keeping.slab, .sealed])
   func duplicates(keeping: SecretBytes.Keeping) {
     var original = SecretBytes(copying: Array(0..<40))
     let copy = original.duplicate(keeping: keeping)

@@ -6,7 +6,9 @@ internal import Glibc
 extension [UInt8] {
   /// The bytes of a vector; anything that is not hexadecimal is a bug of the vector.
   package init(hex: String) {
-    guard let bytes = Hex.decode(hex.lowercased()) else { preconditionFailure("a vector is not hexadecimal: \(hex)") }
+    guard let bytes = Hex.decode(hex.lowercased()) else {
+      preconditionFailure("a vector is not hexadecimal: \(hex)")
+    }
     self = bytes
   }
 

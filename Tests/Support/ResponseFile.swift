@@ -25,7 +25,11 @@ package enum ResponseFile {
         if parts.count == 2 { current.group[trimmed(parts[0])] = trimmed(parts[1]) }
       } else {
         let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        if parts.count == 2 { current.fields[trimmed(parts[0])] = trimmed(parts[1]) } else { current.words.insert(line) }
+        if parts.count == 2 {
+          current.fields[trimmed(parts[0])] = trimmed(parts[1])
+        } else {
+          current.words.insert(line)
+        }
       }
     }
     return blocks

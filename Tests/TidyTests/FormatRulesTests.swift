@@ -15,7 +15,9 @@ struct FormatRulesTests {
     #expect(rules.count > 50)
     let cited = try Self.citations(in: Self.tests())
     let missing = rules.filter { !cited.contains($0) && Self.untestable[$0] == nil }
-    #expect(missing.isEmpty, "\(missing.count) of \(rules.count) cited by no test: \(missing.joined(separator: " "))")
+    #expect(
+      missing.isEmpty,
+      "\(missing.count) of \(rules.count) cited by no test: \(missing.joined(separator: " "))")
   }
 
   @Test("Every rule that a test cites is on a page")
@@ -33,7 +35,8 @@ struct FormatRulesTests {
 
   @Test("The control: only a citation counts, not any mention")
   func control() {
-    let page = Source(path: "docs/formats/a.md", text: "- **AB-1** One MUST.\n- **AB-2** Two MUST, see AB-7.\n")
+    let page = Source(
+      path: "docs/formats/a.md", text: "- **AB-1** One MUST.\n- **AB-2** Two MUST, see AB-7.\n")
     #expect(Self.rules(in: [page]) == ["AB-1", "AB-2"])
     let test = """
       // MUST: AB-1, AB-3
@@ -55,7 +58,8 @@ struct FormatRulesTests {
 
   static func citations(in tests: [Source]) -> Set<String> {
     var cited = Set<String>()
-    for line in tests.flatMap({ $0.text.split(separator: "\n") }) where line.contains("// MUST:") || line.contains("@Test(") {
+    for line in tests.flatMap({ $0.text.split(separator: "\n") })
+    where line.contains("// MUST:") || line.contains("@Test(") {
       cited.formUnion(line.matches(of: /\b[A-Z]+-\d+\b/).map { String($0.0) }.filter { !isAlgorithm($0) })
     }
     return cited

@@ -22,7 +22,8 @@ struct Manifest {
   }
 
   static func read() throws -> Manifest {
-    Manifest(parsing: try String(contentsOf: Repository.root.appending(path: "Package.swift"), encoding: .utf8))
+    Manifest(
+      parsing: try String(contentsOf: Repository.root.appending(path: "Package.swift"), encoding: .utf8))
   }
 
   init(parsing source: String) {
@@ -32,13 +33,16 @@ struct Manifest {
         .map { (String($0.1), String($0.2)) }, uniquingKeysWith: { $1 })
     let body = text.range(of: "let package = Package(").map { text[$0.lowerBound...] } ?? text[...]
     targets = body.matches(of: /\b(room|tool|target|executableTarget|systemLibrary)\(/).compactMap { match in
-      Self.target(String(match.1), arguments: Self.balanced(body[match.range.upperBound...]), aliases: aliases)
+      Self.target(
+        String(match.1), arguments: Self.balanced(body[match.range.upperBound...]), aliases: aliases)
     }
     products = Set(aliases.values)
   }
 
   private static func target(_ call: String, arguments: String, aliases: [String: String]) -> Target? {
-    guard let name = arguments.firstMatch(of: /^\s*(?:name:\s*)?"([^"]+)"/).map({ String($0.1) }) else { return nil }
+    guard let name = arguments.firstMatch(of: /^\s*(?:name:\s*)?"([^"]+)"/).map({ String($0.1) }) else {
+      return nil
+    }
     // `room` and `tool` take the short names of rooms.
     let isShort = call == "room" || call == "tool"
     var modules: Set<String> = call == "tool" ? ["CWipingFree"] : []

@@ -15,14 +15,17 @@ struct Source {
 
   var imports: [String] {
     code.matches(
-      of: /(?m)^[ \t]*(?:@\w+(?:\([^)]*\))?[ \t]+)*(?:(?:public|package|internal|fileprivate|private)[ \t]+)?import[ \t]+(?:(?:struct|class|enum|protocol|func|let|var|typealias)[ \t]+)?(\w+)/
+      of:
+        /(?m)^[ \t]*(?:@\w+(?:\([^)]*\))?[ \t]+)*(?:(?:public|package|internal|fileprivate|private)[ \t]+)?import[ \t]+(?:(?:struct|class|enum|protocol|func|let|var|typealias)[ \t]+)?(\w+)/
     ).map { String($0.1) }
   }
 
   /// All files with these endings below a folder of the repository.
   static func all(below folder: String, ending endings: Set<String>) throws -> [Source] {
     let root = Repository.root.appending(path: folder)
-    guard let walk = FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil) else { return [] }
+    guard let walk = FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil) else {
+      return []
+    }
     var sources: [Source] = []
     for case let file as URL in walk where endings.contains(file.pathExtension) {
       let path = folder + "/" + file.path.dropFirst(root.path.count + 1)

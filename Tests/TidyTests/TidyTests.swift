@@ -25,7 +25,8 @@ struct TidyTests {
     #expect(names.isSuperset(of: ["ChatelaineVocabulary", "ChatelainePrimitives", "CSystem", "CLibcrypto"]))
     let primitives = try #require(manifest.targets.first { $0.name == "ChatelainePrimitives" })
     #expect(primitives.folder == "Sources/Primitives")
-    #expect(primitives.modules.isSuperset(of: ["CLibcrypto", "ChatelaineSecretMemory", "ChatelaineVocabulary"]))
+    #expect(
+      primitives.modules.isSuperset(of: ["CLibcrypto", "ChatelaineSecretMemory", "ChatelaineVocabulary"]))
     let sources = try Source.all(below: "Sources", ending: ["swift"])
     #expect(sources.count > 30)
     let strays = sources.filter { manifest.target(ofFile: $0.path) == nil }.map(\.path)
@@ -35,7 +36,9 @@ struct TidyTests {
   @Test("A file imports only what its target declares")
   func imports() throws {
     let manifest = try Manifest.read()
-    let found = try Source.all(below: "Sources", ending: ["swift"]).flatMap { Self.undeclaredImports($0, manifest) }
+    let found = try Source.all(below: "Sources", ending: ["swift"]).flatMap {
+      Self.undeclaredImports($0, manifest)
+    }
     #expect(found.isEmpty, "\(found.joined(separator: "\n"))")
   }
 
@@ -54,31 +57,40 @@ struct TidyTests {
           tool("two", knows: ["High"], uses: [grdb]),
         ])
         """)
-    #expect(manifest.targets.map(\.name) == ["CSystem", "ChatelaineLow", "ChatelaineMiddle", "ChatelaineHigh", "one", "two"])
+    #expect(
+      manifest.targets.map(\.name) == [
+        "CSystem", "ChatelaineLow", "ChatelaineMiddle", "ChatelaineHigh", "one", "two",
+      ])
     #expect(manifest.targets.map(\.isExecutable) == [false, false, false, false, true, true])
     #expect(manifest.targets[3].modules == ["ChatelaineMiddle", "GRDB"])
     func found(_ path: String, _ text: String) -> Int {
       Self.undeclaredImports(Source(path: path, text: text), manifest).count
     }
     let high = "Sources/High/A.swift"
-    #expect(found(high, "import GRDB\nimport Glibc\ninternal import ChatelaineMiddle\n// import ChatelaineLow") == 0)
+    #expect(
+      found(high, "import GRDB\nimport Glibc\ninternal import ChatelaineMiddle\n// import ChatelaineLow") == 0
+    )
     for spelling in [
       "import ChatelaineLow", "package import ChatelaineLow", "@_exported import ChatelaineLow",
-      "  internal import ChatelaineLow", "import struct ChatelaineLow.Thing", "import CSystem", "import NIOCore",
+      "  internal import ChatelaineLow", "import struct ChatelaineLow.Thing", "import CSystem",
+      "import NIOCore",
       "@preconcurrency internal import ArgumentParser",
     ] {
       #expect(found(high, "import Glibc\n" + spelling + "\n") == 1, "\(spelling)")
     }
     #expect(found("Sources/Low/A.swift", "import GRDB") == 1)
     for tool in ["one", "two"] {
-      #expect(found("Sources/\(tool)/A.swift", "import ChatelaineHigh\nimport GRDB\nimport ChatelaineMiddle") == 1)
+      #expect(
+        found("Sources/\(tool)/A.swift", "import ChatelaineHigh\nimport GRDB\nimport ChatelaineMiddle") == 1)
     }
     #expect(found("Sources/Nowhere/A.swift", "import Glibc") == 1)
   }
 
   @Test("The word unsafe stands only in the rooms at C's edge")
   func unsafeFolders() throws {
-    let executables = try Manifest.read().targets.filter(\.isExecutable).map { $0.folder.replacing("Sources/", with: "") }
+    let executables = try Manifest.read().targets.filter(\.isExecutable).map {
+      $0.folder.replacing("Sources/", with: "")
+    }
     let allowed = Self.unsafeFolders.union(executables)
     let sources = try Source.all(below: "Sources", ending: ["swift"])
     let found = sources.filter { !allowed.contains($0.folder) && Self.saysUnsafe($0) }.map(\.path)
@@ -106,14 +118,17 @@ struct TidyTests {
 
   @Test("No forced try in Sources")
   func forcedTries() throws {
-    let found = try Source.all(below: "Sources", ending: ["swift"]).filter { $0.code.contains(/\btry!/) }.map(\.path)
+    let found = try Source.all(below: "Sources", ending: ["swift"]).filter { $0.code.contains(/\btry!/) }.map(
+      \.path)
     #expect(found.isEmpty, "\(found)")
     #expect(Source(path: "", text: "let a = try! b() // try").code.contains(/\btry!/), "the control")
   }
 
   @Test("No file has more than 450 lines, unless it is generated")
   func fileLengths() throws {
-    let files = try Source.all(below: "Sources", ending: ["swift", "c", "h"]) + Source.all(below: "Tests", ending: ["swift"])
+    let files =
+      try Source.all(below: "Sources", ending: ["swift", "c", "h"])
+      + Source.all(below: "Tests", ending: ["swift"])
     let found = files.filter { Self.isTooLong($0) }.map(\.path)
     #expect(found.isEmpty, "\(found)")
     let long = String(repeating: "a\n", count: 451)
@@ -141,7 +156,8 @@ struct TidyTests {
     #expect(found("struct B {}\nextension B: CustomStringConvertible {}") == 0)
     #expect(found("struct A: ~Copyable, CustomStringConvertible {}") == 1)
     #expect(found("package struct A:\n  ~Copyable {}\nextension A: CustomDebugStringConvertible {}") == 1)
-    #expect(found("struct A<T: ~Copyable>: ~Copyable {}\nextension A: @retroactive Codable where T: B {}") == 1)
+    #expect(
+      found("struct A<T: ~Copyable>: ~Copyable {}\nextension A: @retroactive Codable where T: B {}") == 1)
   }
 }
 
@@ -166,7 +182,8 @@ extension TidyTests {
   }
 
   static func revealingConformances(_ source: Source, of names: Set<String>) -> [String] {
-    let revealing = /\b(CustomStringConvertible|CustomDebugStringConvertible|CustomReflectable|TextOutputStreamable|Codable|Encodable)\b/
+    let revealing =
+      /\b(CustomStringConvertible|CustomDebugStringConvertible|CustomReflectable|TextOutputStreamable|Codable|Encodable)\b/
     return source.code.matches(of: /\b(?:struct|enum|extension)\s+(\w+)(?:<[^{>]*>)?\s*:([^{]*)\{/)
       .filter { names.contains(String($0.1)) && $0.2.contains(revealing) }
       .map { "\(source.path): \($0.1)" }

@@ -28,7 +28,8 @@ struct DigestTests {
   static let wrongDigits: [String] = [
     "", "0", "00", String(digestHex.dropLast()), String(digestHex.dropLast(2)), digestHex + "00",
     digestHex.uppercased(), digestHex.replacing("00", with: "0x"), digestHex.replacing("0a", with: "0g"),
-    digestHex.replacing("00", with: " 0"), digestHex.replacing("1f", with: "1\n"), String(identifierHex.dropLast(2)),
+    digestHex.replacing("00", with: " 0"), digestHex.replacing("1f", with: "1\n"),
+    String(identifierHex.dropLast(2)),
     identifierHex.uppercased(),
   ]
 

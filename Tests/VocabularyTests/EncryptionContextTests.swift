@@ -11,7 +11,9 @@ struct EncryptionContextTests {
   // MUST: CTX-1, CTX-4
   @Test("Pairs are held sorted by the bytes of their keys, whatever order they came in")
   func sorting() throws {
-    let sorted = ["Z", "a", "aa", "ab", "b", "\u{e9}", "\u{ffff}", "\u{10000}"].map { Self.pair($0, "v" + $0) }
+    let sorted = ["Z", "a", "aa", "ab", "b", "\u{e9}", "\u{ffff}", "\u{10000}"].map {
+      Self.pair($0, "v" + $0)
+    }
     var random = SeededRandom(announcing: "context order")
     for _ in 0..<100 {
       #expect(try EncryptionContext(sorted.shuffled(using: &random)).pairs == sorted)
@@ -48,9 +50,12 @@ struct EncryptionContextTests {
   @Test("Keys have 1 to 64 bytes, values 0 to 1,024")
   func lengths() throws {
     let key = { (count: Int) in [EncryptionContext.Pair(key: .init(repeating: 0, count: count), value: [])] }
-    let value = { (count: Int) in [EncryptionContext.Pair(key: [1], value: .init(repeating: 0, count: count))] }
+    let value = { (count: Int) in [EncryptionContext.Pair(key: [1], value: .init(repeating: 0, count: count))]
+    }
     for count in [1, 64] { #expect(try EncryptionContext(key(count)).pairs.count == 1) }
-    for count in [0, 65] { #expect(throws: EncryptionContext.Invalid.keyLength) { try EncryptionContext(key(count)) } }
+    for count in [0, 65] {
+      #expect(throws: EncryptionContext.Invalid.keyLength) { try EncryptionContext(key(count)) }
+    }
     for count in [0, 1, 1024] { #expect(try EncryptionContext(value(count)).pairs.count == 1) }
     #expect(throws: EncryptionContext.Invalid.valueLength) { try EncryptionContext(value(1025)) }
   }
