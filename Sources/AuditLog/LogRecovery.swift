@@ -60,7 +60,9 @@ extension LogWriter {
   private static func isWithoutFrames(_ file: any LogFile) throws(StorageFailure) -> Bool {
     let size = try file.size()
     for offset in stride(from: UInt64(SegmentHeader.byteCount), to: size, by: 1 << 20) {
-      guard try file.read(at: offset, count: 1 << 20).span.isZero else { return false }
+      // why: a name for the bytes; a temporary's span in a throwing condition breaks swiftc 6.3.1 -Onone.
+      let bytes = try file.read(at: offset, count: 1 << 20)
+      guard bytes.span.isZero else { return false }
     }
     return true
   }
