@@ -22,38 +22,48 @@ extension KeyStore {
   }
 
   /// Puts rows in one transaction that raises the generation and names the intent entry in the log.
+  ///
+  /// Changes run one after the other; `build` may read the store, and must not change it.
   package func change(
     intentSequence: UInt64, intentLeafHash: Digest, _ build: (inout Change) throws(KeyStoreError) -> Void
   ) throws(KeyStoreError) -> Head {
-    // why: one writer; the lock is held over the transaction, so that no reader sees a tree that the
-    // database does not have. Readers that find the generations apart look again.
-    let result = state.withLock { state in
+    let result = changing.withLock { _ in
       Result { () throws(KeyStoreError) in
-        try self.change(&state, intentSequence: intentSequence, intentLeafHash: intentLeafHash, build)
+        var change = Change(head: try self.headToChange())
+        try build(&change)
+        change.head.generation += 1
+        change.head.logSequence = intentSequence
+        change.head.logLeafHash = intentLeafHash
+        return try self.commit(change)
       }
     }
-    try result.get()
+    return try result.get()
+  }
+
+  private func headToChange() throws(KeyStoreError) -> StoreHeadRow {
+    let (head, isUncertain) = state.withLock { ($0.head, $0.isUncertain) }
+    guard !isUncertain else { throw Self.uncertain("writing") }
     return head
   }
 
-  private func change(
-    _ state: inout State, intentSequence: UInt64, intentLeafHash: Digest,
-    _ build: (inout Change) throws(KeyStoreError) -> Void
-  ) throws(KeyStoreError) {
-    guard !state.isUncertain else { throw .database(code: 10, doing: "writing after a failed commit") }
-    var change = Change(head: state.head)
-    try build(&change)
-    change.head.generation += 1
-    change.head.logSequence = intentSequence
-    change.head.logLeafHash = intentLeafHash
-    let buckets = Set(change.rows.map(\.bucket))
-    let before = buckets.map { ($0, state.tree.digests[$0]) }
+  /// why: the lock is held over the transaction, so that no reader sees a tree that the database does
+  /// not have. Readers that find the generations apart look again.
+  private func commit(_ change: Change) throws(KeyStoreError) -> Head {
+    let result = state.withLock { state in
+      Result { () throws(KeyStoreError) in try self.commit(change, &state) }
+    }
+    return try result.get()
+  }
+
+  private func commit(_ change: Change, _ state: inout State) throws(KeyStoreError) -> Head {
+    let before = Set(change.rows.map(\.bucket)).map { ($0, state.tree.digests[$0]) }
     do throws(KeyStoreError) {
       state.head = try translating("writing the store") {
         try pool.write { database in
-          for row in change.rows { try row.save(database, mac: self.mac(row)) }
-          for bucket in buckets {
-            let digest = Bucket.digest(try Self.bucketMACs(database, bucket))
+          guard try Self.generation(database) == state.head.generation else {
+            throw KeyStoreError.tampered(record: "the store")
+          }
+          for (bucket, digest) in try self.put(change.rows, database, state.tree) {
             state.tree.set(bucket, digest)
             try database.execute(
               sql: "INSERT OR REPLACE INTO buckets (number, digest) VALUES (?, ?)",
@@ -65,11 +75,48 @@ extension KeyStore {
           return head
         }
       }
+      return Head(state.head)
     } catch {
       for (bucket, digest) in before { state.tree.set(bucket, digest) }
       if case .database = error { state.isUncertain = true }
       throw error
     }
+  }
+
+  /// Puts rows and returns the digests of their buckets.
+  ///
+  /// why: a digest comes from the MACs that stood there before, checked, and the MACs put now; never from
+  /// what stands there afterwards alone. Else a change would vouch for a row that somebody revived,
+  /// deleted, or had a trigger put back, in a bucket that the change happens to touch.
+  private func put(
+    _ rows: [any StoredRow], _ database: Database, _ tree: BucketTree
+  ) throws -> [Int: Digest] {
+    var buckets: [Int: [Digest]] = [:]
+    for row in rows where buckets[row.bucket] == nil {
+      let macs = try Self.bucketMACs(database, row.bucket, record: row.description)
+      guard Bucket.digest(macs) == tree.digests[row.bucket] else {
+        throw KeyStoreError.tampered(record: row.description)
+      }
+      buckets[row.bucket] = macs
+    }
+    for row in rows {
+      var macs = buckets[row.bucket] ?? []
+      if let old = try row.storedMAC(database) {
+        guard let place = macs.firstIndex(of: old) else { throw KeyStoreError.tampered(record: row.description) }
+        macs.remove(at: place)
+      }
+      let mac = mac(row)
+      try row.save(database, mac: mac)
+      buckets[row.bucket] = macs + [mac]
+    }
+    let digests = buckets.mapValues { Bucket.digest($0) }
+    for (bucket, digest) in digests {
+      let record = "bucket \(bucket)"
+      guard Bucket.digest(try Self.bucketMACs(database, bucket, record: record)) == digest else {
+        throw KeyStoreError.tampered(record: record)
+      }
+    }
+    return digests
   }
 
   private func mac(_ row: any StoredRow) -> Digest { authenticator.mac(of: row) }

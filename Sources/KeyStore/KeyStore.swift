@@ -1,7 +1,6 @@
 internal import ChatelainePrimitives
 package import ChatelaineVocabulary
 internal import GRDB
-internal import Glibc
 internal import Synchronization
 
 /// Wrapped keys and their states, in SQLite. Holds no key but the store's own, which MACs every row.
@@ -16,6 +15,13 @@ package final class KeyStore: Sendable {
     /// The intent entry of the last change.
     package let logSequence: UInt64
     package let logLeafHash: Digest
+
+    init(_ row: StoreHeadRow) {
+      generation = row.generation
+      root = row.root
+      logSequence = row.logSequence
+      logLeafHash = row.logLeafHash
+    }
   }
 
   struct State {
@@ -28,6 +34,8 @@ package final class KeyStore: Sendable {
   let pool: DatabasePool
   let authenticator: RowAuthenticator
   let state: Mutex<State>
+  /// Held over a whole change, in which the store may be read: never taken with `state` held.
+  let changing = Mutex<Void>(())
 
   init(pool: DatabasePool, authenticator: consuming RowAuthenticator, head: StoreHeadRow, tree: BucketTree) {
     self.pool = pool
@@ -35,13 +43,7 @@ package final class KeyStore: Sendable {
     state = Mutex(State(head: head, tree: tree))
   }
 
-  package var head: Head {
-    state.withLock { state in
-      Head(
-        generation: state.head.generation, root: state.head.root, logSequence: state.head.logSequence,
-        logLeafHash: state.head.logLeafHash)
-    }
-  }
+  package var head: Head { state.withLock { Head($0.head) } }
 
   package var storeRow: StoreHeadRow { state.withLock { $0.head } }
 
@@ -100,7 +102,9 @@ package final class KeyStore: Sendable {
           $0, sql: "SELECT id FROM tenants WHERE id > ? ORDER BY id LIMIT ?", arguments: [after?.rawValue ?? "", limit])
       }
     }
-    return names.compactMap { try? TenantID($0) }
+    return try names.map { (name) throws(KeyStoreError) in
+      do { return try TenantID(name) } catch { throw .tampered(record: "a tenant") }
+    }
   }
 
   /// Names of a tenant's keys, in order.
@@ -111,7 +115,9 @@ package final class KeyStore: Sendable {
           $0, sql: "SELECT name FROM tenant_keys WHERE tenant = ? ORDER BY name", arguments: [tenant.rawValue])
       }
     }
-    return names.compactMap { try? KeyName($0) }
+    return try names.map { (name) throws(KeyStoreError) in
+      do { return try KeyName(name) } catch { throw .tampered(record: "a key of tenant \(tenant.rawValue)") }
+    }
   }
 
   /// Reads a row and checks it and its bucket; a row that is not there is checked to be absent.
@@ -120,28 +126,77 @@ package final class KeyStore: Sendable {
     _ decode: (RowReader) throws(KeyStoreError) -> Loaded
   ) throws(KeyStoreError) -> Loaded? {
     let bucket = Bucket.number(table, primaryKey)
+    let (snapshot, expected) = try read(record, bucket: bucket) { database in
+      try RowSnapshot(database, sql: sql, arguments, bucket: bucket, record: record)
+    }
+    guard Bucket.digest(snapshot.bucketMACs) == expected else { throw .tampered(record: record) }
+    guard let row = snapshot.row else {
+      // why: a row whose name was edited leaves the bucket's MACs as they were.
+      for (table, row) in snapshot.bucketRows { try checkRow(table, row, in: bucket, record: record) }
+      return nil
+    }
+    let reader = RowReader(row: row, record: record)
+    let loaded = try decode(reader)
+    let mac = try reader.digest("row_mac")
+    guard loaded.primaryKey == primaryKey, authenticator.mac(of: loaded) == mac, snapshot.bucketMACs.contains(mac)
+    else { throw .tampered(record: record) }
+    return loaded
+  }
+
+  /// Takes a snapshot of the generation that the store's head has, with the bucket's digest of then.
+  private func read(
+    _ record: String, bucket: Int, _ snapshot: (Database) throws -> RowSnapshot
+  ) throws(KeyStoreError) -> (RowSnapshot, Digest) {
     while true {
-      let snapshot = try translating("reading \(record)") {
-        try pool.read { database in
-          try RowSnapshot(database, sql: sql, arguments, bucket: bucket)
-        }
+      let before = state.withLock { $0.head.generation }
+      let snapshot = try translating("reading \(record)") { try pool.read(snapshot) }
+      let (generation, digest, isUncertain) = state.withLock {
+        ($0.head.generation, $0.tree.digests[bucket], $0.isUncertain)
       }
-      // why: a change may have been committed between the two; then look again.
-      let expected = state.withLock { ($0.head.generation, $0.tree.digests[bucket]) }
-      guard snapshot.generation == expected.0 else {
-        guard snapshot.generation < UInt64(Int64.max) else { throw .tampered(record: record) }
-        if snapshot.generation > expected.0 + 1 { throw .tampered(record: "the store") }
-        sched_yield()
-        continue
+      if snapshot.generation == generation { return (snapshot, digest) }
+      guard !isUncertain else { throw Self.uncertain("reading") }
+      // why: only a change that was committed meanwhile sets them apart; then look again.
+      guard snapshot.generation >= before, snapshot.generation < generation else {
+        throw .tampered(record: "the store")
       }
-      guard Bucket.digest(snapshot.bucketMACs) == expected.1 else { throw .tampered(record: record) }
-      guard let row = snapshot.row else { return nil }
-      let reader = RowReader(row: row, record: record)
-      let loaded = try decode(reader)
-      guard loaded.primaryKey == primaryKey, authenticator.mac(of: loaded) == (try reader.digest("row_mac")) else {
-        throw .tampered(record: record)
-      }
-      return loaded
+    }
+  }
+
+  /// Checks one row of a bucket by itself: its MAC, over the name it has now, and its place.
+  func checkRow(_ table: StoreTable, _ row: Row, in bucket: Int, record: String) throws(KeyStoreError) {
+    let reader = RowReader(row: row, record: record)
+    let decoded = try table.decode(reader)
+    guard decoded.bucket == bucket, authenticator.mac(of: decoded) == (try reader.digest("row_mac")) else {
+      throw .tampered(record: record)
+    }
+  }
+
+  static func uncertain(_ doing: String) -> KeyStoreError {
+    .database(code: 10, doing: "\(doing) after a failed commit")
+  }
+
+  /// 0 while the store is being made.
+  static func generation(_ database: Database) throws -> UInt64 {
+    guard let row = try Row.fetchOne(database, sql: "SELECT generation FROM store") else { return 0 }
+    return try RowReader(row: row, record: "the store").integer("generation")
+  }
+
+  static func bucketMACs(_ database: Database, _ bucket: Int, record: String) throws -> [Digest] {
+    let statement = try database.cachedStatement(
+      sql: """
+        SELECT row_mac FROM tenants WHERE bucket = ?1 UNION ALL SELECT row_mac FROM tenant_keys WHERE bucket = ?1
+        UNION ALL SELECT row_mac FROM key_versions WHERE bucket = ?1
+        UNION ALL SELECT row_mac FROM master_versions WHERE bucket = ?1
+        """)
+    return try Row.fetchAll(statement, arguments: [bucket]).map { row in
+      try RowReader(row: row, record: record).digest("row_mac")
+    }
+  }
+
+  static func bucketRows(_ database: Database, _ bucket: Int) throws -> [(StoreTable, Row)] {
+    try StoreTable.inBuckets.flatMap { table in
+      try Row.fetchAll(database, sql: "SELECT * FROM \(table.sqlName) WHERE bucket = ?", arguments: [bucket])
+        .map { (table, $0) }
     }
   }
 }
@@ -150,14 +205,15 @@ package final class KeyStore: Sendable {
 private struct RowSnapshot {
   let row: Row?
   let bucketMACs: [Digest]
+  /// Where the row is not there.
+  let bucketRows: [(StoreTable, Row)]
   let generation: UInt64
 
-  init(_ database: Database, sql: String, _ arguments: [DatabaseValue], bucket: Int) throws {
+  init(_ database: Database, sql: String, _ arguments: [DatabaseValue], bucket: Int, record: String) throws {
     row = try Row.fetchOne(database.cachedStatement(sql: sql), arguments: StatementArguments(arguments))
-    bucketMACs = try KeyStore.bucketMACs(database, bucket)
-    let stored = try Row.fetchOne(database, sql: "SELECT generation FROM store")
-    guard let stored else { throw KeyStoreError.tampered(record: "the store") }
-    generation = try RowReader(row: stored, record: "the store").integer("generation")
+    bucketMACs = try KeyStore.bucketMACs(database, bucket, record: record)
+    bucketRows = row == nil ? try KeyStore.bucketRows(database, bucket) : []
+    generation = try KeyStore.generation(database)
   }
 }
 
