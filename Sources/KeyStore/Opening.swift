@@ -49,11 +49,16 @@ extension KeyStore {
   /// What the store key is bound to.
   package static func storeKeyBinding(created: WallTime) -> Digest { StoreHeadRow.binding(created: created) }
 
+  /// Refuses a path where there is something already.
+  package static func checkFree(path: String) throws(KeyStoreError) {
+    guard unsafe access(path, F_OK) != 0 else { throw .exists(path: path) }
+  }
+
   /// Makes a new store. `wrappedStoreKey` is the wrapping of `storeKey` by the primary master key.
   package static func create(
     path: String, _ creation: Creation, storeKey: borrowing SecretBytes, wrappedStoreKey: [UInt8]
   ) throws(KeyStoreError) -> KeyStore {
-    guard unsafe access(path, F_OK) != 0 else { throw .exists(path: path) }
+    try checkFree(path: path)
     guard let wrapped = try? WrappedKey(wrappedStoreKey.span), wrapped.kind == .storeKey else {
       preconditionFailure("a store key is wrapped as one")
     }
@@ -76,6 +81,7 @@ extension KeyStore {
   /// Opens a store: the master key first, then the store's own row, then the root over all rows.
   package static func open(path: String, storeKey opener: StoreKeyOpener) throws(KeyStoreError) -> KeyStore {
     guard unsafe access(path, F_OK) == 0 else { throw .missing(path: path) }
+    try Schema.checkFile(path)
     let pool = try openPool(path: path)
     let stored = try translating("reading the store") { try pool.read { try StoredHead($0, path: path) } }
     let head = stored.head
@@ -92,7 +98,8 @@ extension KeyStore {
     try translating("migrating the store") { try pool.writeWithoutTransaction { try Schema.migrate($0) } }
     let store = KeyStore(pool: pool, authenticator: authenticator, head: head, tree: tree)
     // The version that wraps the store key, checked like any row.
-    _ = try store.masterVersion(head.wrappedStoreKey.wrappingKey.version)
+    let version = head.wrappedStoreKey.wrappingKey.version
+    guard try store.masterVersion(version) != nil else { throw .tampered(record: "master key version \(version)") }
     return store
   }
 
@@ -104,18 +111,6 @@ extension KeyStore {
       let pool = try DatabasePool(path: path, configuration: configuration)
       try pool.writeWithoutTransaction { try Schema.configureWriter($0) }
       return pool
-    }
-  }
-
-  static func bucketMACs(_ database: Database, _ bucket: Int) throws -> [Digest] {
-    let statement = try database.cachedStatement(
-      sql: """
-        SELECT row_mac FROM tenants WHERE bucket = ?1 UNION ALL SELECT row_mac FROM tenant_keys WHERE bucket = ?1
-        UNION ALL SELECT row_mac FROM key_versions WHERE bucket = ?1
-        UNION ALL SELECT row_mac FROM master_versions WHERE bucket = ?1
-        """)
-    return try Row.fetchAll(statement, arguments: [bucket]).map { row in
-      try RowReader(row: row, record: "bucket \(bucket)").digest("row_mac")
     }
   }
 }
@@ -132,6 +127,7 @@ private struct StoredHead {
     guard application == Schema.applicationID else { throw KeyStoreError.notAStore(path: path) }
     let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
     guard version <= Schema.version else { throw KeyStoreError.newerSchema(found: version, known: Schema.version) }
+    if version == Schema.version { try Schema.check(database) }
     guard let row = try Row.fetchOne(database, sql: "SELECT * FROM store") else {
       throw KeyStoreError.tampered(record: "the store")
     }
@@ -142,10 +138,13 @@ private struct StoredHead {
       database, sql: "SELECT key_check_value FROM master_versions WHERE version = ?",
       arguments: [Int64(head.wrappedStoreKey.wrappingKey.version)])
     keyCheckValue = try master.map { try RowReader(row: $0, record: "the master key").digest("key_check_value") }
-    bucketDigests = try Self.readDigests(database)
+    bucketDigests = try StoredDigests.read(database)
   }
+}
 
-  private static func readDigests(_ database: Database) throws -> [Digest] {
+/// The digests of all buckets as the database holds them.
+enum StoredDigests {
+  static func read(_ database: Database) throws -> [Digest] {
     var digests = [Digest](repeating: Bucket.emptyDigest, count: Bucket.count)
     let rows = try Row.fetchCursor(database, sql: "SELECT number, digest FROM buckets")
     while let row = try rows.next() {
@@ -158,3 +157,17 @@ private struct StoredHead {
   }
 }
 
+extension StoreHeadRow {
+  /// The store's own row, its MAC checked.
+  static func loadChecked(_ database: Database, _ authenticator: borrowing RowAuthenticator) throws -> StoreHeadRow {
+    guard let row = try Row.fetchOne(database, sql: "SELECT * FROM store") else {
+      throw KeyStoreError.tampered(record: "the store")
+    }
+    let reader = RowReader(row: row, record: "the store")
+    let head = try StoreHeadRow(reader)
+    guard authenticator.mac(of: head) == (try reader.digest("row_mac")) else {
+      throw KeyStoreError.tampered(record: "the store")
+    }
+    return head
+  }
+}
