@@ -13,8 +13,9 @@ package final class KeyService: Sendable {
   let log: AuditLog
   let masterKeys: MasterKeySet
   let clock: LogClock
-  /// State changes run one after the other.
-  private let changing = Mutex<Void>(())
+  /// State changes run one after the other, until one leaves its intent without an outcome: then none,
+  /// and the next start resolves it.
+  private let halt = Mutex<ServiceError?>(nil)
 
   init(store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, clock: LogClock) {
     self.store = store
@@ -28,9 +29,20 @@ package final class KeyService: Sendable {
 
   /// Notes the stop and closes log and store.
   package func close() {
-    _ = try? log.appendAndWait(EntryDraft(serviceEntry(.serviceStop)))
+    halt.withLock { halt in
+      var stop = serviceEntry(.serviceStop)
+      // why: the newest entry with a store root says that every intent before it has its outcome.
+      if halt != nil { stop.details = [] }
+      _ = try? log.appendAndWait(EntryDraft(stop))
+      halt = .mustRestart(reason: "it was closed")
+    }
     log.close()
     try? store.close()
+  }
+
+  /// Loads every record of the store: what a start leaves until it is first needed.
+  package func checkStore(progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) throws(ServiceError) -> Int {
+    try lookUp { () throws(KeyStoreError) in try store.verifyAll(progress: progress) }
   }
 
   // MARK: State changes
@@ -51,8 +63,14 @@ package final class KeyService: Sendable {
     _ subject: Subject, by caller: Caller,
     _ plan: (inout KeyStore.Change) throws(ServiceError) -> Void
   ) throws(ServiceError) -> AppendedEntry {
-    let result = changing.withLock { _ in
-      Result { () throws(ServiceError) in try self.changeAlone(subject, by: caller, plan) }
+    let result = halt.withLock { halt in
+      Result { () throws(ServiceError) in
+        if let halt { throw halt }
+        do throws(ServiceError) { return try self.changeAlone(subject, by: caller, plan) } catch {
+          if case .mustRestart = error { halt = error }
+          throw error
+        }
+      }
     }
     return try result.get()
   }
@@ -78,12 +96,20 @@ package final class KeyService: Sendable {
       var outcome = outcomeEntry(subject, caller, intent)
       outcome.outcome = .failed
       outcome.reason = refused.reason
-      _ = try append(outcome)
+      _ = try appendOutcome(outcome)
       throw refused
     }
     var outcome = outcomeEntry(subject, caller, intent)
     outcome.outcome = .ok
-    return try append(outcome)
+    return try appendOutcome(outcome)
+  }
+
+  /// why: "unavailable" would say that nothing was done, and a later change would bury the intent that
+  /// the store holds.
+  private func appendOutcome(_ entry: AuditEntry) throws(ServiceError) -> AppendedEntry {
+    do throws(ServiceError) { return try append(entry) } catch {
+      throw .mustRestart(reason: "the log did not take the outcome of a change; the next start notes it")
+    }
   }
 
   private func append(_ entry: AuditEntry) throws(ServiceError) -> AppendedEntry {

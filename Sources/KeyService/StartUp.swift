@@ -61,6 +61,7 @@ extension KeyService {
     storePath: String, log storage: any LogStorage, logName: String, options: LogOptions = LogOptions(),
     masterKeys: MasterKeySet, caller: Caller, clock: LogClock = .system
   ) throws(StartError) {
+    do throws(KeyStoreError) { try KeyStore.checkFree(path: storePath) } catch { throw .store(error) }
     do throws(LogError) { _ = try LogWriter.create(in: storage, name: logName, options: options, clock: clock) } catch {
       throw .log(error)
     }
@@ -106,7 +107,8 @@ extension KeyService {
     var history = StoreHistory()
     let (log, recovery) = try openLog(storage, options, clock, onPoisoned) { history.take($0) }
     do throws(StartError) {
-      if history.lastState == nil { history = try StoreHistory(readingAll: storage) }
+      // why: the newest segment may begin after the intent of the store's last change.
+      if history.lastState?.generation != store.head.generation { history = try StoreHistory(readingAll: storage) }
       let service = KeyService(store: store, log: log, masterKeys: masterKeys, clock: clock)
       var report = StartReport(recovery: recovery)
       report.resolved = try service.reconcile(history)
@@ -127,14 +129,15 @@ extension KeyService {
       guard let master = masterKeys[wrapping.masterVersion] else {
         throw .masterKey(.missingVersion(wrapping.masterVersion))
       }
-      guard wrapping.keyCheckValue == master.keyCheckValue else {
-        throw .masterKey(.otherKey(version: wrapping.masterVersion))
-      }
       guard let wrapper = try? KeyWrapper() else { throw .cipherUnavailable }
-      guard let wrapped = try? WrappedKey(wrapping.wrappedBytes.span),
+      if let wrapped = try? WrappedKey(wrapping.wrappedBytes.span),
         let key = try? wrapper.unwrap(wrapped, under: master.derivationKey, binding: wrapping.binding)
-      else { throw .tampered(record: "the store key") }
-      return key
+      {
+        return key
+      }
+      // why: nothing is checked yet, so an edited check value must not put the blame on the right key.
+      guard wrapping.keyCheckValue != master.keyCheckValue else { throw .tampered(record: "the store key") }
+      throw .masterKey(.otherKey(version: wrapping.masterVersion))
     }
   }
 
@@ -170,7 +173,7 @@ extension KeyService {
     }
     var resolved: [StartReport.Resolved] = []
     for intent in history.open {
-      let wasDone = head.generation == known + 1 && intent.sequence == heldIntent?.sequence
+      let wasDone = intent.sequence == heldIntent?.sequence
       try note(recoveredOutcome(of: intent, wasDone: wasDone))
       resolved.append(.init(sequence: intent.sequence, wasDone: wasDone))
     }

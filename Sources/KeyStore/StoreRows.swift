@@ -19,6 +19,9 @@ enum StoreTable: UInt8 {
   case tenant = 3
   case key = 4
   case keyVersion = 5
+
+  /// Those whose rows fall into buckets.
+  static let inBuckets: [StoreTable] = [.masterVersion, .tenant, .key, .keyVersion]
 }
 
 package struct MasterVersionRow: Equatable, StoreRow {
