@@ -118,3 +118,13 @@ let package = Package(
     tests("AuditLog", knows: ["TestSupport", "LogTestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"]),
   ]
 )
+
+// The fuzzer has no `main` of its own, so it is part of the package only where it is asked for:
+// `CHATELAINE_FUZZ=1 swift build --sanitize fuzzer --product chatelaine-fuzz`.
+if Context.environment["CHATELAINE_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "chatelaine-fuzz",
+      dependencies: ["AuditTrail", "Custody", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"].map(target),
+      path: "Tests/Fuzz", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
+}
