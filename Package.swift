@@ -118,6 +118,9 @@ let package = Package(
       "LogTestSupport", knows: ["TestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"],
       path: "Tests/LogSupport"),
     tests("Tidy", knows: ["TestSupport"]),
+    .testTarget(
+      name: "ChatelaineClientTests", dependencies: ["ChatelaineClient", "ChatelaineTestSupport"],
+      path: "Tests/ChatelaineClientTests", swiftSettings: strict),
     tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
     tests("SecretMemory", knows: ["CSystem", "TestSupport", "SecretMemory"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),

@@ -73,7 +73,13 @@ private struct HashInput {
   }
 
   mutating func append(_ bytes: [UInt8]) {
-    for byte in bytes { append(byte) }
+    guard bytes.count <= Self.capacity - count else {
+      for byte in bytes { append(byte) }
+      return
+    }
+    var target = buffer.mutableSpan
+    for index in bytes.indices { target[count + index] = bytes[index] }
+    count += bytes.count
   }
 
   mutating func appendCount(_ value: Int) {
