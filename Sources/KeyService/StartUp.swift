@@ -131,7 +131,9 @@ extension KeyService {
       }
       guard let wrapper = try? KeyWrapper() else { throw .cipherUnavailable }
       if let wrapped = try? WrappedKey(wrapping.wrappedBytes.span),
-        let key = try? wrapper.unwrap(wrapped, under: master.derivationKey, binding: wrapping.binding)
+        let key = try? wrapper.unwrap(
+          wrapped, kind: .storeKey, as: nil, under: master.derivationKey, wrappingKeyReference: master.reference,
+          binding: wrapping.binding)
       {
         return key
       }
