@@ -62,7 +62,7 @@ func tests(_ name: String, knows rooms: [String], uses products: [Target.Depende
 let package = Package(
   name: "chatelaine",
   products: [
-    //TMP .library(name: "ChatelaineClient", targets: ["ChatelaineClient"]),
+    .library(name: "ChatelaineClient", targets: ["ChatelaineClient"]),
     .executable(name: "chatelaine", targets: ["chatelaine"]),
     //TMP .executable(name: "chatelained", targets: ["chatelained"]),
   ],
@@ -101,6 +101,15 @@ let package = Package(
       "chatelaine-bench",
       knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [arguments]),
     tool("chatelaine-drill", knows: ["AuditLog", "AuditTrail", "Vocabulary"]),
+
+    .target(
+      name: "ChatelaineClient", dependencies: ["Envelopes", "Vocabulary"].map(target), path: "Sources/ChatelaineClient",
+      swiftSettings: strict),
+    tool(
+      "chatelaine-tour",
+      knows: [
+        "AuditLog", "AuditTrail", "Custody", "Hardening", "KeyService", "Primitives", "SecretMemory", "Vocabulary",
+      ], uses: [arguments]),
 
     support("TestSupport", knows: ["Primitives", "SecretMemory", "Vocabulary"], path: "Tests/Support"),
     support(

@@ -27,7 +27,7 @@ package struct ByteWriter: Sendable {
   package mutating func raw(_ value: [UInt8]) { bytes.append(contentsOf: value) }
 
   package mutating func raw(_ ascii: StaticString) {
-    ascii.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
+    bytes.append(contentsOf: Array("\(ascii)".utf8))
   }
 
   package mutating func raw(_ value: Span<UInt8>) {

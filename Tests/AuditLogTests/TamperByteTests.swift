@@ -147,7 +147,7 @@ struct TamperByteTests {
 
   private var defaultSample: Int {
     #if DEBUG
-      400
+      2_000
     #else
       20_000
     #endif

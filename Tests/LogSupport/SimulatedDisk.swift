@@ -45,6 +45,7 @@ package final class SimulatedDisk: LogStorage {
     var stepsLeft: Int?
     var capacity = Int.max
     var syncsUntilFailure: Int?
+    var writesUntilShort: Int?
     var lies = Lies()
     var syncsAfterFailure = 0
     var steps = 0
@@ -68,6 +69,9 @@ package final class SimulatedDisk: LogStorage {
 
   /// The n-th file sync from now fails.
   package func failSync(after count: Int?) { state.withLock { $0.syncsUntilFailure = count } }
+
+  /// The n-th write from now leaves a part of its bytes and fails.
+  package func shortenWrite(after count: Int?) { state.withLock { $0.writesUntilShort = count } }
 
   /// Bytes that all files may hold.
   package func setCapacity(_ bytes: Int) { state.withLock { $0.capacity = bytes } }

@@ -28,12 +28,14 @@ final class SimulatedFile: LogFile {
 
   /// Writes as much as there is room for; the step that is cut off writes a part.
   func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(StorageFailure) {
+    guard bytes.count > 0 else { return }
     let (written, errno): (Int, Int32) = disk.state.withLock { state in
       guard life == state.life else { return (0, EIO) }
       let wasStopped = state.stepsLeft.map { $0 <= 0 } ?? false
       let goesOn = state.takeStep(life: life)
       guard goesOn || !wasStopped else { return (0, EIO) }
-      var count = goesOn ? bytes.count : Int.random(in: 0...bytes.count, using: &state.random)
+      let isShort = state.isNextWriteShort()
+      var count = goesOn && !isShort ? bytes.count : Int.random(in: 0..<bytes.count, using: &state.random)
       let growth = max(0, Int(offset) + count - node.cache.count)
       let free = state.capacity == .max ? .max : state.capacity - state.live.values.reduce(0) { $0 + $1.cache.count }
       if growth > free { count = max(0, count - (growth - max(0, free))) }
@@ -136,10 +138,17 @@ extension SimulatedDisk {
 }
 
 extension SimulatedDisk.State {
+  fileprivate mutating func isNextWriteShort() -> Bool {
+    guard let left = writesUntilShort else { return false }
+    writesUntilShort = left > 1 ? left - 1 : nil
+    return left <= 1
+  }
+
   fileprivate mutating func beginLife() {
     life += 1
     stepsLeft = nil
     syncsUntilFailure = nil
+    writesUntilShort = nil
     for node in live.values { node.hasFailedSync = false }
   }
 }
