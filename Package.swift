@@ -64,7 +64,7 @@ let package = Package(
   products: [
     .library(name: "ChatelaineClient", targets: ["ChatelaineClient"]),
     .executable(name: "chatelaine", targets: ["chatelaine"]),
-    //TMP .executable(name: "chatelained", targets: ["chatelained"]),
+    .executable(name: "chatelained", targets: ["chatelained"]),
   ],
   dependencies: [
     .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
@@ -97,6 +97,8 @@ let package = Package(
       "chatelaine",
       knows: ["AuditLog", "AuditTrail", "Custody", "Envelopes", "Hardening", "Primitives", "Vocabulary"],
       uses: [arguments]),
+    tool(
+      "chatelained", knows: ["AuditLog", "Custody", "Hardening", "KeyService", "KeyStore", "Vocabulary"], uses: [arguments]),
     tool(
       "chatelaine-bench",
       knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [arguments]),

@@ -9,7 +9,7 @@ require_swift
 require "${build_packages[@]}"
 
 echo "building (a few minutes the first time, seconds after that) ..."
-for product in chatelaine chatelaine-tour; do
+for product in chatelaine chatelained chatelaine-tour; do
   swift build -c release --product "$product"
 done
 bin=$(swift build -c release --show-bin-path)
@@ -18,8 +18,9 @@ trap 'rm -rf "$directory"' EXIT
 
 "$bin/chatelaine-tour" --directory "$directory"
 
-echo "8. the keyring, opened and checked:"
-"$bin/chatelaine" keyring check "$directory/keyring" | sed 's/^/   /'
+echo "8. keyring, store and log, checked against each other as a start would:"
+"$bin/chatelained" --check --allow-root --keyring "$directory/keyring" --store "$directory/store/keys.sqlite" \
+  --log "$directory/log" | grep -v '^held' | sed 's/^/   /'
 echo "9. the log, recomputed from its bytes without keys and without the service:"
 "$bin/chatelaine" audit verify --log "$directory/log" | sed 's/^/   /'
 echo "10. what the log says of the refused decryption and of the rotation:"

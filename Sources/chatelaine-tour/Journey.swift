@@ -30,14 +30,18 @@ final class Journey {
     acme = Tenant(id: try TenantID("acme"), key: try KeyName("documents"), suite: .aes256GCM)
     globex = Tenant(id: try TenantID("globex"), key: try KeyName("fields"), suite: .xchacha20Poly1305)
     try KeyService.selfTest()
+    for folder in ["/log", "/store"] {
+      guard unsafe mkdir(directory + folder, 0o700) == 0 else {
+        throw ValidationError("\(directory)\(folder) cannot be made: give an empty directory")
+      }
+    }
+    let rules = Keyring.Rules(storePath: directory + "/store")
     let master = try Keyring.create(
-      at: directory + "/keyring", Keyring.Rules(), .init(seal: .file, created: LogClock.system.wall()), passphrase: nil)
-    let keys = try Keyring(at: directory + "/keyring").open(passphrase: nil)
+      at: directory + "/keyring", rules, .init(seal: .file, created: LogClock.system.wall()), passphrase: nil)
+    let keys = try Keyring(at: directory + "/keyring", rules).open(passphrase: nil)
     precondition(keys.newest.keyCheckValue == master.keyCheckValue, "the keyring gives back another key")
-    let log = directory + "/log"
-    guard unsafe mkdir(log, 0o700) == 0 else { throw ValidationError("\(log) cannot be made: give an empty directory") }
-    let storage = try FileStorage(path: log, exclusively: true)
-    let store = directory + "/store.sqlite"
+    let storage = try FileStorage(path: directory + "/log", exclusively: true)
+    let store = directory + "/store/keys.sqlite"
     try KeyService.initialize(storePath: store, log: storage, logName: "tour", masterKeys: keys, caller: Self.caller())
     service = try KeyService.open(storePath: store, log: storage, masterKeys: keys).0
     path = try DataPath(service)
