@@ -127,6 +127,12 @@ let package = Package(
     tests("Custody", knows: ["Custody", "Primitives", "SecretMemory", "Vocabulary"]),
     tests("AuditTrail", knows: ["TestSupport", "LogTestSupport", "AuditTrail", "Primitives", "Vocabulary"]),
     tests("AuditLog", knows: ["TestSupport", "LogTestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"]),
+    tests(
+      "ServiceRules",
+      knows: [
+        "TestSupport", "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives",
+        "SecretMemory", "Vocabulary",
+      ], uses: [grdb]),
   ]
 )
 
