@@ -44,6 +44,7 @@ extension DataPath {
     entry.keyID = selector.key.id
     entry.keyVersion = selector.key.version
     let key = try openedKey(selector.key, of: tenant)
+    guard key.row.purpose == .seal else { throw Refusal(reason: .purpose) }
     let hash = BindingHash.context(tenant: tenant, context)
     let count = envelope.count - Envelope.overheadByteCount
     do throws(CommittingAEAD.Refusal) {
