@@ -105,12 +105,13 @@ let package = Package(
     tool("chatelaine-drill", knows: ["AuditLog", "AuditTrail", "Vocabulary"]),
 
     .target(
-      name: "ChatelaineClient", dependencies: ["Envelopes", "Vocabulary"].map(target), path: "Sources/ChatelaineClient",
-      swiftSettings: strict),
+      name: "ChatelaineClient", dependencies: ["ChatelaineEnvelopes", "ChatelaineVocabulary"],
+      path: "Sources/ChatelaineClient", swiftSettings: strict),
     tool(
       "chatelaine-tour",
       knows: [
-        "AuditLog", "AuditTrail", "Custody", "Hardening", "KeyService", "Primitives", "SecretMemory", "Vocabulary",
+        "AuditLog", "AuditTrail", "Custody", "Hardening", "KeyService", "KeyStore", "Primitives", "SecretMemory",
+        "Vocabulary",
       ], uses: [arguments]),
 
     support("TestSupport", knows: ["Primitives", "SecretMemory", "Vocabulary"], path: "Tests/Support"),
