@@ -105,12 +105,13 @@ let package = Package(
     tool("chatelaine-drill", knows: ["AuditLog", "AuditTrail", "Vocabulary"]),
 
     .target(
-      name: "ChatelaineClient", dependencies: ["Envelopes", "Vocabulary"].map(target), path: "Sources/ChatelaineClient",
-      swiftSettings: strict),
+      name: "ChatelaineClient", dependencies: ["ChatelaineEnvelopes", "ChatelaineVocabulary"],
+      path: "Sources/ChatelaineClient", swiftSettings: strict),
     tool(
       "chatelaine-tour",
       knows: [
-        "AuditLog", "AuditTrail", "Custody", "Hardening", "KeyService", "Primitives", "SecretMemory", "Vocabulary",
+        "AuditLog", "AuditTrail", "Custody", "Hardening", "KeyService", "KeyStore", "Primitives", "SecretMemory",
+        "Vocabulary",
       ], uses: [arguments]),
 
     support("TestSupport", knows: ["Primitives", "SecretMemory", "Vocabulary"], path: "Tests/Support"),
@@ -130,6 +131,13 @@ let package = Package(
     tests("Custody", knows: ["Custody", "Primitives", "SecretMemory", "Vocabulary"]),
     tests("AuditTrail", knows: ["TestSupport", "LogTestSupport", "AuditTrail", "Primitives", "Vocabulary"]),
     tests("AuditLog", knows: ["TestSupport", "LogTestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"]),
+    tests("KeyStore", knows: ["Envelopes", "KeyStore", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb]),
+    tests(
+      "ServiceRules",
+      knows: [
+        "TestSupport", "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives",
+        "SecretMemory", "Vocabulary",
+      ], uses: [grdb]),
   ]
 )
 

@@ -77,7 +77,7 @@ struct TamperByteTests {
     case .headerPage(let next), .seal(let next): next
     case .frameEdge(let first, let last, let isNamed): isNamed ? first : last
     case .padding(let first): first
-    case .entry(let sequence, let first, let isLink): isLink ? max(first, sequence &- 1) : sequence
+    case .entry(let sequence, let first, let isLink): isLink ? max(first, max(sequence, 1) - 1) : sequence
     case .free: 1000
     }
   }

@@ -173,7 +173,9 @@ private struct Forger {
     case .repeatFrame:
       bytes.insert(contentsOf: bytes[range], at: range.upperBound)
       changed += UInt64(a.header.count)
-    case .insertFrame: bytes.insert(contentsOf: foreign, at: range.lowerBound)
+    case .insertFrame:
+      guard a.offset != b.offset || a.file != b.file else { return nil }
+      bytes.insert(contentsOf: foreign, at: range.lowerBound)
     default:
       guard a.file == b.file, a.offset < b.offset else { return nil }
       let mine = Array(bytes[range])

@@ -40,7 +40,7 @@ struct TornTailTests {
 
   enum Form: String, CaseIterable {
     case firstSector, allButTheLastSector, zerosThenTheRest, holeInside, allButTheTrailersLastByte, bitChanged
-    case garbage, oneByteJustBehind, lastByteWithinOneFrame, headerOnly
+    case garbage, oneByteJustBehind, lastByteWithinOneFrame, headerOnly, wholeBehindAGap
 
     func tail(_ frame: [UInt8], _ random: inout SeededRandom) -> (bytes: [UInt8], offset: Int) {
       let body = frame.lastIndex { $0 != 0 } ?? 0
@@ -55,10 +55,12 @@ struct TornTailTests {
       case .oneByteJustBehind: return ([1], 0)
       case .lastByteWithinOneFrame: return ([1], TornTailTests.frameBytesMax - 1)
       case .headerOnly: return (Array(frame[..<48]), 0)
+      case .wholeBehindAGap: return (frame, 512)
       }
     }
   }
 
+  // MUST: END-6, END-7, END-8
   @Test(arguments: Form.allCases)
   func `A torn tail is kept aside, zeroed and noted, and the log is valid again`(_ form: Form) throws {
     let stage = try Stage()
@@ -101,6 +103,7 @@ struct TornTailTests {
     #expect(writer.nextSequence > stage.entriesBefore)
   }
 
+  // MUST: END-8
   @Test func `A crash after the zeros and before the note leaves no unnoted recovery`() throws {
     let stage = try Stage()
     let clock = LogClock.stepping()
@@ -121,6 +124,7 @@ struct TornTailTests {
 
   // MARK: What no crash leaves
 
+  // MUST: END-3
   @Test func `A byte further behind than one frame reaches is refused, with file, offset and sequence`() throws {
     let stage = try Stage()
     for distance in [Self.frameBytesMax, Self.frameBytesMax + 1, (192 << 10) - stage.end - 1] {
@@ -133,6 +137,7 @@ struct TornTailTests {
     }
   }
 
+  // MUST: END-2
   @Test func `A damaged frame before a whole one is refused, with file, offset and sequence`() throws {
     let log = try SampleLog(entries: 40, options: .small(first: 192 << 10))
     let frames = log.frames()
@@ -149,6 +154,7 @@ struct TornTailTests {
     }
   }
 
+  // MUST: END-4
   @Test func `A tear before a later segment is refused`() throws {
     let log = try SampleLog(entries: 300)
     let storage = log.storage
@@ -166,6 +172,7 @@ struct TornTailTests {
     #expect(fault.offset == UInt64(seal.offset))
   }
 
+  // MUST: END-5
   @Test func `A log that ends before a head known from elsewhere is refused`() throws {
     let stage = try Stage()
     let storage = stage.storage(tail: [])

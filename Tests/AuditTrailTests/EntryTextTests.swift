@@ -1,61 +1,42 @@
 import ChatelaineAuditTrail
-import ChatelaineVocabulary
 import Testing
 
-@Suite("Entries as text") struct EntryTextTests {
-  @Test("Nothing outside printable ASCII leaves unescaped, and the backslash cannot pretend")
-  func escaping() {
-    #expect(EntryText.escaped(Array("plain text, 100 %".utf8)) == "plain text, 100 %")
-    #expect(EntryText.escaped(Array("a\nb\u{1b}[2Jc".utf8)) == "a\\x0ab\\x1b[2Jc")
-    #expect(EntryText.escaped(Array("\\x0a".utf8)) == "\\x5cx0a")
-    #expect(EntryText.escaped([0, 0x7f, 0x80, 0xff]) == "\\x00\\x7f\\x80\\xff")
-    #expect(EntryText.escaped(Array("\u{202e}gnp.exe".utf8)) == "\\xe2\\x80\\xaegnp.exe")
+/// Text of an entry comes from callers: what a printer makes of it.
+struct EntryTextTests {
+  // MUST: ENT-16
+  @Test func `Printable ASCII is written as it is, the backslash and every other byte as a number`() {
     for byte in UInt8.min...UInt8.max {
-      #expect(EntryText.escaped([byte]).utf8.allSatisfy { (0x20...0x7e).contains($0) })
+      let text = EntryText.escaped([0x61, byte, 0x62])
+      if (0x20...0x7e).contains(byte), byte != 0x5c {
+        #expect(Array(text.utf8) == [0x61, byte, 0x62])
+      } else {
+        let digits = Array("0123456789abcdef")
+        #expect(text == "a\\x\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])b")
+      }
     }
+    #expect(EntryText.escaped([]) == "")
   }
 
-  @Test("Two different texts are never shown alike")
-  func injective() {
-    let texts: [[UInt8]] = [[0x0a], Array("\\x0a".utf8), Array("\\n".utf8), [0x5c, 0x0a], [0x5c]]
-    #expect(Set(texts.map(EntryText.escaped)).count == texts.count)
+  // MUST: ENT-16
+  @Test(arguments: [DetailTag.softwareVersion, .note]) func `Text details are escaped too`(_ tag: DetailTag) {
+    #expect(AuditEntry.Detail(tag, [0x1b, 0x5b, 0x5c, 0x0a, 0xff]).valueText == #"\x1b[\x5c\x0a\xff"#)
   }
 
-  @Test("A filter shows what it names and nothing else")
-  func filter() throws {
-    var entry = AuditEntry(.keyUse, .decrypt)
-    entry.tenant = try TenantID("acme")
-    entry.keyName = try KeyName("payments")
-    entry.principal = Array("uid:1000".utf8)
-    entry.outcome = .failed
-    entry.requestID = Identifier(high: 1, low: 2)
-    entry.wall = WallTime(nanoseconds: 1000)
-    #expect(EntryFilter().matches(entry))
-
-    func matches(_ set: (inout EntryFilter) throws -> Void) rethrows -> Bool {
-      var filter = EntryFilter()
-      try set(&filter)
-      return filter.matches(entry)
-    }
-    #expect(matches { $0.tenant = "acme" } && !matches { $0.tenant = "acm" } && !matches { $0.tenant = "_service" })
-    #expect(try matches { $0.keyName = try KeyName("payments") } && !matches { $0.keyName = try KeyName("other") })
-    #expect(matches { $0.principal = Array("uid:1000".utf8) } && !matches { $0.principal = Array("uid:100".utf8) })
-    #expect(matches { $0.operation = .decrypt } && !matches { $0.operation = .encrypt })
-    #expect(matches { $0.outcome = .failed } && !matches { $0.outcome = .ok })
-    #expect(matches { $0.requestID = Identifier(high: 1, low: 2) } && !matches { $0.requestID = .zero })
-    #expect(matches { $0.since = WallTime(nanoseconds: 1000) } && !matches { $0.since = WallTime(nanoseconds: 1001) })
-    #expect(matches { $0.until = WallTime(nanoseconds: 1001) } && !matches { $0.until = WallTime(nanoseconds: 1000) })
+  // MUST: ENT-17
+  @Test func `An unknown open number is its field's name and the number`() {
+    #expect(Operation(rawValue: 77).word == "operation-77")
+    #expect(Outcome(rawValue: 65535).word == "outcome-65535")
+    #expect(Reason(rawValue: 99).word == "reason-99")
+    #expect(Door(rawValue: 6).word == "door-6")
+    #expect(PrincipalKind(rawValue: 255).word == "principal-kind-255")
+    #expect(DetailTag(rawValue: 200).word == "detail-200")
   }
 
-  @Test("A batch's entry is found by the outcome of any of its items")
-  func filterItems() {
-    var entry = AuditEntry(.keyUse, .decrypt)
-    entry.outcome = .ok
-    entry.items = [.init(outcome: .ok), .init(outcome: .failed, reason: .body)]
-    var filter = EntryFilter()
-    filter.outcome = .failed
-    #expect(filter.matches(entry))
-    filter.outcome = .denied
-    #expect(!filter.matches(entry))
+  // MUST: ENT-17
+  @Test func `An unknown detail is hexadecimal, a known one what its tag says`() {
+    #expect(AuditEntry.Detail(DetailTag(rawValue: 200), [0xde, 0x41]).valueText == "de41")
+    #expect(AuditEntry.Detail(DetailTag(rawValue: 0), []).valueText == "")
+    #expect(AuditEntry.Detail(.segment, [0, 0, 0, 0, 0, 0, 1, 2]).valueText == "258")
+    #expect(AuditEntry.Detail(.storeRoot, [0xab] + .init(repeating: 0, count: 31)).valueText.hasPrefix("ab00"))
   }
 }

@@ -125,7 +125,9 @@ package struct SampleLog: Sendable {
   package let files: [String: [UInt8]]
   package let leafHashes: [Digest]
 
-  package init(entries count: Int, options: LogOptions = .small(), seed: UInt64 = 1) throws {
+  package init(
+    entries count: Int, options: LogOptions = .small(), seed: UInt64 = 1, padding: ClosedRange<Int> = 0...60
+  ) throws {
     let storage = MemoryStorage()
     var random = SeededRandom(seed: seed)
     _ = try LogWriter.create(in: storage, name: "sample", options: options, clock: .stepping())
@@ -134,7 +136,7 @@ package struct SampleLog: Sendable {
     var next: UInt64 = 0
     while next < count {
       let size = min(UInt64(count) - next, .random(in: 1...7, using: &random))
-      let group = (next..<next + size).map { EntryDraft.sample($0, padding: Int.random(in: 0...60, using: &random)) }
+      let group = (next..<next + size).map { EntryDraft.sample($0, padding: Int.random(in: padding, using: &random)) }
       try writer.commit([group]) { _, receipt in leaves += receipt.leafHashes }
       next += size
     }

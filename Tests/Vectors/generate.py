@@ -722,6 +722,11 @@ def envelope_vectors(two_key):
         if kind < 2:
             add(tag + "key version", s, "key-or-context", envelope=put(e, 20, u32(s["keyVersion"] + 1)))
             add(tag + "kind nibble swapped", s, "key-or-context", envelope=put(e, 3, u8((1 - kind) << 4 | suite)))
+        # Sealed by one who breaks ENV-10: commitment and tag are right, only the kind and the subject do not go together.
+        misfit = dict(s, subject=b"" if kind == 1 else b"patient-17")
+        context = context_hash(b"acme", misfit["subject"], s["context"])
+        misfit["envelope"] = envelope_seal(s["key"], kind, suite, s["keyId"], s["keyVersion"], s["salt"], context, s["plaintext"])
+        add(tag + ("sealed without a subject" if kind == 1 else "sealed with a subject"), misfit, "key-or-context")
         if kind == 1:
             add(tag + "wrong subject", s, "key-or-context", subject=b"patient-18")
             add(tag + "no subject", s, "key-or-context", subject=b"")
