@@ -16,7 +16,9 @@ struct AuditLogTests {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
-    func storage(exclusively: Bool = true) throws -> FileStorage { try FileStorage(path: path, exclusively: exclusively) }
+    func storage(exclusively: Bool = true) throws -> FileStorage {
+      try FileStorage(path: path, exclusively: exclusively)
+    }
   }
 
   static let options = LogOptions.small(first: 64 << 10, grown: 512 << 10)
@@ -27,7 +29,9 @@ struct AuditLogTests {
     return AuditLog(writer)
   }
 
-  @Test func `8 threads of 1,000 appends: all there, each thread's in order, receipts as a reader has them`() async throws {
+  @Test func `8 threads of 1,000 appends: all there, each thread's in order, receipts as a reader has them`()
+    async throws
+  {
     let folder = try Folder()
     let log = try Self.log(in: folder.storage())
     let receipts = Collected<(sequence: UInt64, leafHash: Digest)>()

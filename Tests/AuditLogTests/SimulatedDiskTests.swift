@@ -13,7 +13,8 @@ struct SimulatedDiskTests {
 
   /// CHATELAINE_SEED replays one run.
   static let firstSeed: UInt64 = {
-    let seed = ProcessInfo.processInfo.environment["CHATELAINE_SEED"].flatMap(UInt64.init) ?? .random(in: 0..<1 << 48)
+    let seed =
+      ProcessInfo.processInfo.environment["CHATELAINE_SEED"].flatMap(UInt64.init) ?? .random(in: 0..<1 << 48)
     print("simulated disk: CHATELAINE_SEED=\(seed)")
     return seed
   }()
@@ -32,7 +33,9 @@ struct SimulatedDiskTests {
       crashes += life.crashes
       tears += life.tears
     }
-    print("simulated disk: \(Self.runs) runs, \(crashes) crashes, \(tears) tears, \(acknowledged) entries acknowledged, 0 lost")
+    print(
+      "simulated disk: \(Self.runs) runs, \(crashes) crashes, \(tears) tears, \(acknowledged) entries acknowledged, 0 lost"
+    )
     #expect(tears > Self.runs / 10)
   }
 

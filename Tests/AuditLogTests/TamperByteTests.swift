@@ -9,7 +9,8 @@ import Testing
 /// Every byte of a log of 1,000 entries changed in turn: no reader may call it valid, and the first bad
 /// sequence is the one that the format names.
 struct TamperByteTests {
-  static let seed = ProcessInfo.processInfo.environment["CHATELAINE_SEED"].flatMap(UInt64.init) ?? .random(in: 0..<1 << 48)
+  static let seed =
+    ProcessInfo.processInfo.environment["CHATELAINE_SEED"].flatMap(UInt64.init) ?? .random(in: 0..<1 << 48)
 
   /// What a changed byte belongs to, and so what must be named.
   enum Place: Equatable {
@@ -46,14 +47,18 @@ struct TamperByteTests {
     self.places = places
   }
 
-  static func places(of frame: SampleLog.FramePlace, in bytes: [UInt8]) -> [(range: Range<Int>, place: Place)] {
+  static func places(of frame: SampleLog.FramePlace, in bytes: [UInt8]) -> [(range: Range<Int>, place: Place)]
+  {
     let first = frame.header.firstSequence
     guard frame.header.kind == .entries else {
       return [(frame.offset..<frame.offset + frame.byteCount, .seal(next: first))]
     }
     let last = first + UInt64(frame.header.count) - 1
     func edge(_ from: Int, _ to: Int, _ isNamed: Bool = false) -> (range: Range<Int>, place: Place) {
-      (frame.offset + from..<frame.offset + to, .frameEdge(first: first, last: last, isKindNumberOrSequence: isNamed))
+      (
+        frame.offset + from..<frame.offset + to,
+        .frameEdge(first: first, last: last, isKindNumberOrSequence: isNamed)
+      )
     }
     var list = [edge(0, 5, true), edge(5, 8), edge(8, 24, true), edge(24, 48)]
     var offset = frame.offset + 48
@@ -111,7 +116,9 @@ struct TamperByteTests {
 
   @Test(.enabled(if: !runsSlowTests)) func `A sample of the bytes, changed one at a time, is found`() {
     var random = SeededRandom(seed: Self.seed)
-    let all = places.sorted { $0.key < $1.key }.flatMap { name, list in list.map { (name, $0.range, $0.place) } }
+    let all = places.sorted { $0.key < $1.key }.flatMap { name, list in
+      list.map { (name, $0.range, $0.place) }
+    }
     let total = all.reduce(0) { $0 + $1.1.count }
     let count = ProcessInfo.processInfo.environment["CHATELAINE_SAMPLE"].flatMap(Int.init) ?? defaultSample
     print("tamper: \(count) of \(total) bytes, CHATELAINE_SEED=\(Self.seed)")
@@ -130,7 +137,9 @@ struct TamperByteTests {
   }
 
   @Test(.enabled(if: runsSlowTests)) func `Every byte, changed in turn, is found`() async {
-    let work = places.flatMap { name, list in list.flatMap { entry in entry.range.map { (name, $0, entry.place) } } }
+    let work = places.flatMap { name, list in
+      list.flatMap { entry in entry.range.map { (name, $0, entry.place) } }
+    }
     print("tamper: all \(work.count) bytes, CHATELAINE_SEED=\(Self.seed)")
     await withTaskGroup { group in
       for half in 0..<2 {

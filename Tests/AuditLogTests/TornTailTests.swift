@@ -121,7 +121,9 @@ struct TornTailTests {
 
   // MARK: What no crash leaves
 
-  @Test func `A byte further behind than one frame reaches is refused, with file, offset and sequence`() throws {
+  @Test func `A byte further behind than one frame reaches is refused, with file, offset and sequence`()
+    throws
+  {
     let stage = try Stage()
     for distance in [Self.frameBytesMax, Self.frameBytesMax + 1, (192 << 10) - stage.end - 1] {
       let storage = stage.storage(tail: [1], at: distance)
@@ -170,7 +172,8 @@ struct TornTailTests {
     let stage = try Stage()
     let storage = stage.storage(tail: [])
     let head = KnownHead(sequence: stage.entriesBefore)
-    let fault = LogFault(.behindKnownHead, segment: 0, offset: UInt64(stage.end), sequence: stage.entriesBefore)
+    let fault = LogFault(
+      .behindKnownHead, segment: 0, offset: UInt64(stage.end), sequence: stage.entriesBefore)
     #expect(throws: LogError.corrupt(fault, file: stage.name)) {
       _ = try LogWriter.open(in: storage, options: .small(), knownHead: head)
     }
