@@ -115,13 +115,13 @@ struct AuditLogTests {
   @Test func `A log that is written as fast as it rolls is valid afterwards`() throws {
     // The filler is never ahead here: it races with the writer for each spare.
     let folder = try Folder()
-    let options = LogOptions.small(first: 16 << 10, grown: 4 << 20)
+    let options = LogOptions.small(first: 64 << 10, grown: 4 << 20)
     let storage = try folder.storage()
     _ = try LogWriter.create(in: storage, name: "race", options: options)
     for _ in 0..<3 {
       let (writer, _) = try LogWriter.open(in: storage, options: options)
       let log = AuditLog(writer)
-      for id in 0..<400 { log.append((0..<10).map { .sample(UInt64(id * 10 + $0)) }) { _ in } }
+      for id in 0..<600 { log.append((0..<10).map { .sample(UInt64(id * 10 + $0)) }) { _ in } }
       log.close()
       #expect(Verification(storage).verdict == .valid)
     }

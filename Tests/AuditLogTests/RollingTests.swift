@@ -162,7 +162,8 @@ struct RollingTests {
   }
 
   @Test func `A spare that the writer has taken grows no more`() throws {
-    let options = LogOptions.small(first: 8 << 10, grown: 1 << 20)
+    // Taken after its first piece of 256 KiB, half of what it was to be.
+    let options = LogOptions.small(first: 64 << 10, grown: 1 << 20)
     let storage = try Self.create(options)
     let (writer, _) = try Self.open(storage, options)
     let filler = writer.spare
