@@ -17,6 +17,7 @@ struct TamperByteTests {
     case descriptor
     case headerPage(next: UInt64)
     /// Of a frame of entries: in the header or trailer, in the zeros behind, or in an entry.
+    case count(first: UInt64, count: UInt64, start: Int)
     case frameEdge(first: UInt64, last: UInt64, isKindNumberOrSequence: Bool)
     case padding(first: UInt64)
     case entry(UInt64, first: UInt64, isLink: Bool)
@@ -60,7 +61,12 @@ struct TamperByteTests {
         .frameEdge(first: first, last: last, isKindNumberOrSequence: isNamed)
       )
     }
-    var list = [edge(0, 5, true), edge(5, 8), edge(8, 24, true), edge(24, 48)]
+    var list = [edge(0, 5, true), edge(5, 8), edge(8, 24, true), edge(28, 48)]
+    list.append(
+      (
+        frame.offset + 24..<frame.offset + 28,
+        .count(first: first, count: last - first + 1, start: frame.offset + 24)
+      ))
     var offset = frame.offset + 48
     for sequence in first...last {
       let length = bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) }
@@ -76,8 +82,11 @@ struct TamperByteTests {
   }
 
   /// The sequence to name, or nil where the change must look like a tear.
-  func expected(_ place: Place) -> UInt64? {
+  func expected(_ place: Place, _ offset: Int, _ mask: UInt8) -> UInt64? {
     switch place {
+    case .count(let first, let count, let start):
+      // The last entry of as many as are said to be there, and of those that are.
+      first + max(1, min(count, count ^ UInt64(mask) << UInt64(8 * (3 - (offset - start))))) - 1
     case .descriptor: 0
     case .headerPage(let next), .seal(let next): next
     case .frameEdge(let first, let last, let isNamed): isNamed ? first : last
@@ -101,7 +110,7 @@ struct TamperByteTests {
       return
     }
     #expect(found.isTampered, comment)
-    #expect(found.firstBadSequence == expected(place), comment)
+    #expect(found.firstBadSequence == expected(place, offset, mask), comment)
     #expect(found.treeSize <= (found.firstBadSequence ?? 0), comment)
   }
 

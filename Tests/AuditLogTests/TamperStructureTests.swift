@@ -101,7 +101,10 @@ private struct Forger {
     var changed = at
     switch edit {
     case .removeEntry:
-      guard entries.count > 1 else { return nil }
+      // Without its last entry the log is shorter and whole: only a head that is known elsewhere shows that.
+      guard entries.count > 1, frame.header.firstSequence != lastFrameFirst || at + 1 < entries.count else {
+        return nil
+      }
       entries.remove(at: at)
     case .swapEntries:
       guard at != other else { return nil }
