@@ -13,24 +13,46 @@ package final class KeyService: Sendable {
   let log: AuditLog
   let masterKeys: MasterKeySet
   let clock: LogClock
-  /// State changes run one after the other.
-  private let changing = Mutex<Void>(())
+  /// State changes run one after the other, until one leaves its intent without an outcome: then none,
+  /// and the next start resolves it.
+  private let halt = Mutex<ServiceError?>(nil)
+
+  private let epoch = Atomic<UInt64>(1)
+  /// Copies of the store's head for the data path, which takes no lock.
+  private let generation: Atomic<UInt64>
+  private let primaryMasterVersion: Atomic<UInt32>
 
   init(store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, clock: LogClock) {
     self.store = store
     self.log = log
     self.masterKeys = masterKeys
     self.clock = clock
+    generation = Atomic(store.head.generation)
+    primaryMasterVersion = Atomic(store.storeRow.primaryMasterVersion)
   }
+
+  /// Raised by every state change, before its outcome is noted: what a thread opened earlier is stale.
+  var keyEpoch: UInt64 { epoch.load(ordering: .acquiring) }
 
   package var storeHead: KeyStore.Head { store.head }
   package var logHead: AuditLog.Head { log.head }
 
   /// Notes the stop and closes log and store.
   package func close() {
-    _ = try? log.appendAndWait(EntryDraft(serviceEntry(.serviceStop)))
+    halt.withLock { halt in
+      var stop = serviceEntry(.serviceStop)
+      // why: the newest entry with a store root says that every intent before it has its outcome.
+      if halt != nil { stop.details = [] }
+      _ = try? log.appendAndWait(EntryDraft(stop))
+      halt = .mustRestart(reason: "it was closed")
+    }
     log.close()
     try? store.close()
+  }
+
+  /// Loads every record of the store: what a start leaves until it is first needed.
+  package func checkStore(progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) throws(ServiceError) -> Int {
+    try lookUp { () throws(KeyStoreError) in try store.verifyAll(progress: progress) }
   }
 
   // MARK: State changes
@@ -51,8 +73,14 @@ package final class KeyService: Sendable {
     _ subject: Subject, by caller: Caller,
     _ plan: (inout KeyStore.Change) throws(ServiceError) -> Void
   ) throws(ServiceError) -> AppendedEntry {
-    let result = changing.withLock { _ in
-      Result { () throws(ServiceError) in try self.changeAlone(subject, by: caller, plan) }
+    let result = halt.withLock { halt in
+      Result { () throws(ServiceError) in
+        if let halt { throw halt }
+        do throws(ServiceError) { return try self.changeAlone(subject, by: caller, plan) } catch {
+          if case .mustRestart = error { halt = error }
+          throw error
+        }
+      }
     }
     return try result.get()
   }
@@ -73,17 +101,34 @@ package final class KeyService: Sendable {
     } catch {
       // why: after a failed commit nobody knows whether it is on disk; the next start finds out from
       // the intent that the store holds, so no outcome may be written now.
+      publish()
       if case .database(_, let doing) = error { throw .mustRestart(reason: "SQLite failed while \(doing)") }
       let refused = refusal ?? ServiceError(error)
       var outcome = outcomeEntry(subject, caller, intent)
       outcome.outcome = .failed
       outcome.reason = refused.reason
-      _ = try append(outcome)
+      _ = try appendOutcome(outcome)
       throw refused
     }
+    publish()
     var outcome = outcomeEntry(subject, caller, intent)
     outcome.outcome = .ok
-    return try append(outcome)
+    return try appendOutcome(outcome)
+  }
+
+  /// Makes every thread open its keys anew, and tells it the store's new generation.
+  private func publish() {
+    generation.store(store.head.generation, ordering: .releasing)
+    primaryMasterVersion.store(store.storeRow.primaryMasterVersion, ordering: .releasing)
+    epoch.wrappingAdd(1, ordering: .acquiringAndReleasing)
+  }
+
+  /// why: "unavailable" would say that nothing was done, and a later change would bury the intent that
+  /// the store holds.
+  private func appendOutcome(_ entry: AuditEntry) throws(ServiceError) -> AppendedEntry {
+    do throws(ServiceError) { return try append(entry) } catch {
+      throw .mustRestart(reason: "the log did not take the outcome of a change; the next start notes it")
+    }
   }
 
   private func append(_ entry: AuditEntry) throws(ServiceError) -> AppendedEntry {
@@ -129,8 +174,8 @@ package final class KeyService: Sendable {
   func stamp(_ entry: inout AuditEntry) {
     entry.wall = clock.wall()
     entry.bootNanoseconds = clock.bootNanoseconds()
-    entry.storeGeneration = store.head.generation
-    entry.masterVersion = store.storeRow.primaryMasterVersion
+    entry.storeGeneration = generation.load(ordering: .acquiring)
+    entry.masterVersion = primaryMasterVersion.load(ordering: .acquiring)
   }
 }
 

@@ -61,6 +61,7 @@ extension KeyService {
     storePath: String, log storage: any LogStorage, logName: String, options: LogOptions = LogOptions(),
     masterKeys: MasterKeySet, caller: Caller, clock: LogClock = .system
   ) throws(StartError) {
+    do throws(KeyStoreError) { try KeyStore.checkFree(path: storePath) } catch { throw .store(error) }
     do throws(LogError) { _ = try LogWriter.create(in: storage, name: logName, options: options, clock: clock) } catch {
       throw .log(error)
     }
@@ -106,7 +107,8 @@ extension KeyService {
     var history = StoreHistory()
     let (log, recovery) = try openLog(storage, options, clock, onPoisoned) { history.take($0) }
     do throws(StartError) {
-      if history.lastState == nil { history = try StoreHistory(readingAll: storage) }
+      // why: the newest segment may begin after the intent of the store's last change.
+      if history.lastState?.generation != store.head.generation { history = try StoreHistory(readingAll: storage) }
       let service = KeyService(store: store, log: log, masterKeys: masterKeys, clock: clock)
       var report = StartReport(recovery: recovery)
       report.resolved = try service.reconcile(history)
@@ -119,7 +121,7 @@ extension KeyService {
     }
   }
 
-  private static func openStore(_ path: String, _ masterKeys: MasterKeySet) throws(KeyStoreError) -> KeyStore {
+  static func openStore(_ path: String, _ masterKeys: MasterKeySet) throws(KeyStoreError) -> KeyStore {
     try KeyStore.open(path: path) { (wrapping) throws(KeyStoreError) in
       guard wrapping.keyringID == masterKeys.keyringID else {
         throw .masterKey(.otherKeyring(store: wrapping.keyringID, keyring: masterKeys.keyringID))
@@ -127,14 +129,15 @@ extension KeyService {
       guard let master = masterKeys[wrapping.masterVersion] else {
         throw .masterKey(.missingVersion(wrapping.masterVersion))
       }
-      guard wrapping.keyCheckValue == master.keyCheckValue else {
-        throw .masterKey(.otherKey(version: wrapping.masterVersion))
-      }
       guard let wrapper = try? KeyWrapper() else { throw .cipherUnavailable }
-      guard let wrapped = try? WrappedKey(wrapping.wrappedBytes.span),
+      if let wrapped = try? WrappedKey(wrapping.wrappedBytes.span),
         let key = try? wrapper.unwrap(wrapped, under: master.derivationKey, binding: wrapping.binding)
-      else { throw .tampered(record: "the store key") }
-      return key
+      {
+        return key
+      }
+      // why: nothing is checked yet, so an edited check value must not put the blame on the right key.
+      guard wrapping.keyCheckValue != master.keyCheckValue else { throw .tampered(record: "the store key") }
+      throw .masterKey(.otherKey(version: wrapping.masterVersion))
     }
   }
 
@@ -153,8 +156,22 @@ extension KeyService {
   /// Checks the store's head against the log's last word on it, and writes the outcomes that a crash
   /// kept back.
   private func reconcile(_ history: StoreHistory) throws(StartError) -> [StartReport.Resolved] {
+    let heldIntent = try Self.match(store, with: history, logID: log.head.epoch.logID)
+    var resolved: [StartReport.Resolved] = []
+    for intent in history.open {
+      let wasDone = intent.sequence == heldIntent?.sequence
+      try note(recoveredOutcome(of: intent, wasDone: wasDone))
+      resolved.append(.init(sequence: intent.sequence, wasDone: wasDone))
+    }
+    return resolved
+  }
+
+  /// Refuses a store and a log of different times. Gives the intent without an outcome that the store
+  /// holds, if there is one.
+  static func match(
+    _ store: KeyStore, with history: StoreHistory, logID: Identifier
+  ) throws(StartError) -> StoreHistory.Intent? {
     let head = store.head
-    let logID = log.head.epoch.logID
     guard store.storeRow.logID == logID else { throw .otherLog(store: store.storeRow.logID, log: logID) }
     let known = history.lastState?.generation ?? 0
     let heldIntent = history.open.first { $0.sequence == head.logSequence && $0.leafHash == head.logLeafHash }
@@ -168,13 +185,7 @@ extension KeyService {
         throw .logRolledBack(storeGeneration: head.generation, logGeneration: known)
       }
     }
-    var resolved: [StartReport.Resolved] = []
-    for intent in history.open {
-      let wasDone = head.generation == known + 1 && intent.sequence == heldIntent?.sequence
-      try note(recoveredOutcome(of: intent, wasDone: wasDone))
-      resolved.append(.init(sequence: intent.sequence, wasDone: wasDone))
-    }
-    return resolved
+    return heldIntent
   }
 
   private func recoveredOutcome(of intent: StoreHistory.Intent, wasDone: Bool) -> AuditEntry {

@@ -21,7 +21,7 @@ enum Bucket {
   /// First two bytes of `SHA-256("chatelaine/v1/bucket" ‖ 0x00 ‖ table ‖ primary key)`.
   static func number(_ table: StoreTable, _ primaryKey: [UInt8]) -> Int {
     var writer = ByteWriter(capacity: 160)
-    writer.raw("chatelaine/v1/bucket".utf8)
+    writer.raw("chatelaine/v1/bucket")
     writer.u8(0)
     writer.u8(table.rawValue)
     writer.raw(primaryKey)
@@ -48,9 +48,20 @@ struct BucketTree: Sendable {
     precondition(digests.count == Bucket.count, "one digest a bucket")
     self.digests = digests
     nodes = [Digest](repeating: .zero, count: 2 * Bucket.count)
-    for (number, digest) in digests.enumerated() { nodes[Bucket.count + number] = Self.leaf(digest) }
-    for index in stride(from: Bucket.count - 1, through: 1, by: -1) {
-      nodes[index] = Self.node(nodes[2 * index], nodes[2 * index + 1])
+    // why: a new store has few rows; the hash over two empty halves is the same all over a level.
+    var empty = Self.leaf(Bucket.emptyDigest)
+    for (number, digest) in digests.enumerated() {
+      nodes[Bucket.count + number] = digest == Bucket.emptyDigest ? empty : Self.leaf(digest)
+    }
+    var level = Bucket.count / 2
+    while level >= 1 {
+      let emptyParent = Self.node(empty, empty)
+      for index in level..<2 * level {
+        let (left, right) = (nodes[2 * index], nodes[2 * index + 1])
+        nodes[index] = left == empty && right == empty ? emptyParent : Self.node(left, right)
+      }
+      empty = emptyParent
+      level /= 2
     }
   }
 

@@ -10,20 +10,25 @@ struct RowReader {
 
   private func fail() -> KeyStoreError { .tampered(record: record) }
 
+  private func value(_ column: String) throws(KeyStoreError) -> DatabaseValue {
+    guard let value: DatabaseValue = row[column] else { throw fail() }
+    return value
+  }
+
   func integer<Value: FixedWidthInteger>(_ column: String, as _: Value.Type = Value.self) throws(KeyStoreError) -> Value {
-    guard let value = Int64.fromDatabaseValue(row[column] as DatabaseValue), let exact = Value(exactly: value) else {
+    guard let value = Int64.fromDatabaseValue(try value(column)), let exact = Value(exactly: value) else {
       throw fail()
     }
     return exact
   }
 
   func text(_ column: String) throws(KeyStoreError) -> String {
-    guard let value = String.fromDatabaseValue(row[column] as DatabaseValue) else { throw fail() }
+    guard let value = String.fromDatabaseValue(try value(column)) else { throw fail() }
     return value
   }
 
   func blob(_ column: String) throws(KeyStoreError) -> [UInt8] {
-    guard case .blob(let data) = (row[column] as DatabaseValue).storage else { throw fail() }
+    guard case .blob(let data) = (try value(column)).storage else { throw fail() }
     return [UInt8](data)
   }
 
@@ -66,6 +71,29 @@ struct RowReader {
   func keyName(_ column: String) throws(KeyStoreError) -> KeyName {
     guard let name = try? KeyName(try text(column)) else { throw fail() }
     return name
+  }
+}
+
+extension StoreTable {
+  var sqlName: String {
+    switch self {
+    case .store: "store"
+    case .masterVersion: "master_versions"
+    case .tenant: "tenants"
+    case .key: "tenant_keys"
+    case .keyVersion: "key_versions"
+    }
+  }
+
+  /// A row of one of the tables that fall into buckets.
+  func decode(_ reader: RowReader) throws(KeyStoreError) -> any StoredRow {
+    switch self {
+    case .store: preconditionFailure("the store's own row is in no bucket")
+    case .masterVersion: try MasterVersionRow(reader)
+    case .tenant: try TenantRow(reader)
+    case .key: try TenantKeyRow(reader)
+    case .keyVersion: try KeyVersionRow(reader)
+    }
   }
 }
 

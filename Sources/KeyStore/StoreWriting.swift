@@ -5,7 +5,6 @@ internal import GRDB
 
 /// A row as SQLite stores it.
 protocol StoredRow: StoreRow {
-  static var sqlTable: String { get }
   /// Columns that name the row.
   static var keyColumns: [String] { get }
   /// Every column but `bucket` and `row_mac`.
@@ -15,6 +14,15 @@ protocol StoredRow: StoreRow {
 extension StoredRow {
   var bucket: Int { Bucket.number(Self.table, primaryKey) }
 
+  /// The MAC of the row with the same key, where there is one.
+  func storedMAC(_ database: Database) throws -> Digest? {
+    let key = columns.filter { Self.keyColumns.contains($0.name) }
+    let matches = key.map { "\($0.name) = ?" }.joined(separator: " AND ")
+    let statement = try database.cachedStatement(sql: "SELECT row_mac FROM \(Self.table.sqlName) WHERE \(matches)")
+    let row = try Row.fetchOne(statement, arguments: StatementArguments(key.map(\.value)))
+    return try row.map { try RowReader(row: $0, record: description).digest("row_mac") }
+  }
+
   /// Inserts the row, or replaces the one with the same key.
   func save(_ database: Database, mac: Digest) throws {
     let all = columns + [("bucket", bucket.databaseValue), ("row_mac", mac.databaseValue)]
@@ -23,7 +31,7 @@ extension StoredRow {
     let updates = all.filter { !Self.keyColumns.contains($0.name) }.map { "\($0.name) = excluded.\($0.name)" }
     let statement = try database.cachedStatement(
       sql: """
-        INSERT INTO \(Self.sqlTable) (\(names)) VALUES (\(marks))
+        INSERT INTO \(Self.table.sqlName) (\(names)) VALUES (\(marks))
         ON CONFLICT (\(Self.keyColumns.joined(separator: ", "))) DO UPDATE SET \(updates.joined(separator: ", "))
         """)
     try statement.execute(arguments: StatementArguments(all.map(\.value)))
@@ -51,7 +59,6 @@ extension UInt64 {
 }
 
 extension MasterVersionRow: StoredRow {
-  static let sqlTable = "master_versions"
   static let keyColumns = ["version"]
   var columns: [(name: String, value: DatabaseValue)] {
     [
@@ -62,7 +69,6 @@ extension MasterVersionRow: StoredRow {
 }
 
 extension TenantRow: StoredRow {
-  static let sqlTable = "tenants"
   static let keyColumns = ["id"]
   var columns: [(name: String, value: DatabaseValue)] {
     [
@@ -74,7 +80,6 @@ extension TenantRow: StoredRow {
 }
 
 extension TenantKeyRow: StoredRow {
-  static let sqlTable = "tenant_keys"
   static let keyColumns = ["tenant", "name"]
   var columns: [(name: String, value: DatabaseValue)] {
     [
@@ -88,7 +93,6 @@ extension TenantKeyRow: StoredRow {
 }
 
 extension KeyVersionRow: StoredRow {
-  static let sqlTable = "key_versions"
   static let keyColumns = ["tenant", "name", "version"]
   var columns: [(name: String, value: DatabaseValue)] {
     [

@@ -4,7 +4,9 @@ package import Foundation
 package enum OwnVectors {
   package static let directory = Repository.root.appending(path: "Tests/Vectors")
 
-  package static func load<Content: Decodable>(_ name: String, as type: Content.Type = Content.self) throws -> Content {
+  package static func load<Content: Decodable>(_ name: String, as type: Content.Type = Content.self) throws
+    -> Content
+  {
     try JSONDecoder().decode(type, from: Data(contentsOf: directory.appending(path: name)))
   }
 }
@@ -15,21 +17,25 @@ package enum ThirdPartyVectors {
   package static let directory: URL? = {
     let given = ProcessInfo.processInfo.environment["CHATELAINE_VECTORS"].map { URL(filePath: $0) }
     let candidate = given ?? Repository.root.deletingLastPathComponent().appending(path: "shared/vectors")
-    if FileManager.default.fileExists(atPath: candidate.appending(path: "README.md").path) { return candidate }
+    if FileManager.default.fileExists(atPath: candidate.appending(path: "README.md").path) {
+      return candidate
+    }
     print("skipped: third-party vectors not found at \(candidate.path) (set CHATELAINE_VECTORS)")
     return nil
   }()
 
   package static var areFound: Bool { directory != nil }
 
-  package static func load<Content: Decodable>(_ path: String, as type: Content.Type = Content.self) throws -> Content {
+  package static func load<Content: Decodable>(_ path: String, as type: Content.Type = Content.self) throws
+    -> Content
+  {
     try JSONDecoder().decode(type, from: data(path))
   }
 
   /// The lines of a text file, without their ends.
   package static func lines(_ path: String) throws -> [String] {
     String(decoding: try data(path), as: UTF8.self)
-      .split(separator: /\r?\n/, omittingEmptySubsequences: false).map(String.init)
+      .split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
   }
 
   private static func data(_ path: String) throws -> Data {

@@ -1,0 +1,123 @@
+package import ChatelaineEnvelopes
+package import ChatelaineVocabulary
+internal import GRDB
+internal import Synchronization
+
+extension KeyStore {
+  /// The rows that one change puts.
+  package struct Change {
+    fileprivate var rows: [any StoredRow] = []
+    fileprivate var head: StoreHeadRow
+
+    package mutating func put(_ row: TenantRow) { rows.append(row) }
+    package mutating func put(_ row: TenantKeyRow) { rows.append(row) }
+    package mutating func put(_ row: KeyVersionRow) { rows.append(row) }
+    package mutating func put(_ row: MasterVersionRow) { rows.append(row) }
+
+    /// Makes a master version the one that wraps from now on.
+    package mutating func setPrimaryMaster(_ version: UInt32, wrappedStoreKey: WrappedKey) {
+      head.primaryMasterVersion = version
+      head.wrappedStoreKey = wrappedStoreKey
+    }
+  }
+
+  /// Puts rows in one transaction that raises the generation and names the intent entry in the log.
+  ///
+  /// Changes run one after the other; `build` may read the store, and must not change it.
+  package func change(
+    intentSequence: UInt64, intentLeafHash: Digest, _ build: (inout Change) throws(KeyStoreError) -> Void
+  ) throws(KeyStoreError) -> Head {
+    let result = changing.withLock { _ in
+      Result { () throws(KeyStoreError) in
+        var change = Change(head: try self.headToChange())
+        try build(&change)
+        change.head.generation += 1
+        change.head.logSequence = intentSequence
+        change.head.logLeafHash = intentLeafHash
+        return try self.commit(change)
+      }
+    }
+    return try result.get()
+  }
+
+  private func headToChange() throws(KeyStoreError) -> StoreHeadRow {
+    let (head, isUncertain) = state.withLock { ($0.head, $0.isUncertain) }
+    guard !isUncertain else { throw Self.uncertain("writing") }
+    return head
+  }
+
+  /// why: the lock is held over the transaction, so that no reader sees a tree that the database does
+  /// not have. Readers that find the generations apart look again.
+  private func commit(_ change: Change) throws(KeyStoreError) -> Head {
+    let result = state.withLock { state in
+      Result { () throws(KeyStoreError) in try self.commit(change, &state) }
+    }
+    return try result.get()
+  }
+
+  private func commit(_ change: Change, _ state: inout State) throws(KeyStoreError) -> Head {
+    let before = Set(change.rows.map(\.bucket)).map { ($0, state.tree.digests[$0]) }
+    do throws(KeyStoreError) {
+      state.head = try translating("writing the store") {
+        try pool.write { database in
+          guard try Self.generation(database) == state.head.generation else {
+            throw KeyStoreError.tampered(record: "the store")
+          }
+          for (bucket, digest) in try self.put(change.rows, database, state.tree) {
+            state.tree.set(bucket, digest)
+            try database.execute(
+              sql: "INSERT OR REPLACE INTO buckets (number, digest) VALUES (?, ?)",
+              arguments: [bucket, digest.databaseValue])
+          }
+          var head = change.head
+          head.root = state.tree.root
+          try head.save(database, mac: self.authenticator.mac(of: head))
+          return head
+        }
+      }
+      return Head(state.head)
+    } catch {
+      for (bucket, digest) in before { state.tree.set(bucket, digest) }
+      if case .database = error { state.isUncertain = true }
+      throw error
+    }
+  }
+
+  /// Puts rows and returns the digests of their buckets.
+  ///
+  /// why: a digest comes from the MACs that stood there before, checked, and the MACs put now; never from
+  /// what stands there afterwards alone. Else a change would vouch for a row that somebody revived,
+  /// deleted, or had a trigger put back, in a bucket that the change happens to touch.
+  private func put(
+    _ rows: [any StoredRow], _ database: Database, _ tree: BucketTree
+  ) throws -> [Int: Digest] {
+    var buckets: [Int: [Digest]] = [:]
+    for row in rows where buckets[row.bucket] == nil {
+      let macs = try Self.bucketMACs(database, row.bucket, record: row.description)
+      guard Bucket.digest(macs) == tree.digests[row.bucket] else {
+        throw KeyStoreError.tampered(record: row.description)
+      }
+      buckets[row.bucket] = macs
+    }
+    for row in rows {
+      var macs = buckets[row.bucket] ?? []
+      if let old = try row.storedMAC(database) {
+        guard let place = macs.firstIndex(of: old) else { throw KeyStoreError.tampered(record: row.description) }
+        macs.remove(at: place)
+      }
+      let mac = mac(row)
+      try row.save(database, mac: mac)
+      buckets[row.bucket] = macs + [mac]
+    }
+    let digests = buckets.mapValues { Bucket.digest($0) }
+    for (bucket, digest) in digests {
+      let record = "bucket \(bucket)"
+      guard Bucket.digest(try Self.bucketMACs(database, bucket, record: record)) == digest else {
+        throw KeyStoreError.tampered(record: record)
+      }
+    }
+    return digests
+  }
+
+  private func mac(_ row: any StoredRow) -> Digest { authenticator.mac(of: row) }
+}

@@ -1,0 +1,181 @@
+internal import ChatelaineEnvelopes
+internal import ChatelainePrimitives
+package import ChatelaineSecretMemory
+package import ChatelaineVocabulary
+internal import GRDB
+internal import Glibc
+internal import Synchronization
+
+extension KeyStore {
+  /// Gives the store's key in exchange for its wrapping: the hall asks the keyring.
+  package typealias StoreKeyOpener = (
+    _ wrapped: StoreKeyWrapping
+  ) throws(KeyStoreError) -> SecretBytes
+
+  /// What is needed to unwrap the store key, and to tell a wrong master key before anything else.
+  package struct StoreKeyWrapping: Sendable {
+    package let keyringID: Identifier
+    package let masterVersion: UInt32
+    /// As recorded when the version was taken into use; nil where the record is gone.
+    package let keyCheckValue: Digest?
+    package let wrappedBytes: [UInt8]
+    package let binding: Digest
+  }
+
+  /// What a new store is made with.
+  package struct Creation: Sendable {
+    package let storeID: Identifier
+    package let logID: Identifier
+    package let keyringID: Identifier
+    package let master: MasterVersionRow
+    package let created: WallTime
+    package let logSequence: UInt64
+    package let logLeafHash: Digest
+
+    package init(
+      storeID: Identifier, logID: Identifier, keyringID: Identifier, master: MasterVersionRow, created: WallTime,
+      logSequence: UInt64, logLeafHash: Digest
+    ) {
+      self.storeID = storeID
+      self.logID = logID
+      self.keyringID = keyringID
+      self.master = master
+      self.created = created
+      self.logSequence = logSequence
+      self.logLeafHash = logLeafHash
+    }
+  }
+
+  /// What the store key is bound to.
+  package static func storeKeyBinding(created: WallTime) -> Digest { StoreHeadRow.binding(created: created) }
+
+  /// Refuses a path where there is something already.
+  package static func checkFree(path: String) throws(KeyStoreError) {
+    guard unsafe access(path, F_OK) != 0 else { throw .exists(path: path) }
+  }
+
+  /// An empty file that nobody else can read: SQLite gives its journals the mode of the database.
+  private static func makePrivateFile(_ path: String) throws(KeyStoreError) {
+    let file = unsafe Glibc.open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard file >= 0 else { throw errno == EEXIST ? .exists(path: path) : .database(code: 14, doing: "creating the store") }
+    _ = Glibc.close(file)
+  }
+
+  /// Makes a new store. `wrappedStoreKey` is the wrapping of `storeKey` by the primary master key.
+  package static func create(
+    path: String, _ creation: Creation, storeKey: borrowing SecretBytes, wrappedStoreKey: [UInt8]
+  ) throws(KeyStoreError) -> KeyStore {
+    try checkFree(path: path)
+    guard let wrapped = try? WrappedKey(wrappedStoreKey.span), wrapped.kind == .storeKey else {
+      preconditionFailure("a store key is wrapped as one")
+    }
+    try makePrivateFile(path)
+    let pool = try openPool(path: path)
+    try translating("creating the store") { try pool.writeWithoutTransaction { try Schema.migrate($0) } }
+    let head = StoreHeadRow(
+      storeID: creation.storeID, logID: creation.logID, created: creation.created, generation: 0, root: .zero,
+      logSequence: creation.logSequence, logLeafHash: creation.logLeafHash, keyringID: creation.keyringID,
+      primaryMasterVersion: creation.master.version, wrappedStoreKey: wrapped)
+    let derivation = storeKey.withBytes { DerivationKey($0) }
+    let store = KeyStore(
+      pool: pool, authenticator: RowAuthenticator(storeKey: derivation), head: head,
+      tree: BucketTree(digests: [Digest](repeating: Bucket.emptyDigest, count: Bucket.count)))
+    _ = try store.change(intentSequence: creation.logSequence, intentLeafHash: creation.logLeafHash) { change in
+      change.put(creation.master)
+    }
+    return store
+  }
+
+  /// Opens a store: the master key first, then the store's own row, then the root over all rows.
+  package static func open(path: String, storeKey opener: StoreKeyOpener) throws(KeyStoreError) -> KeyStore {
+    guard unsafe access(path, F_OK) == 0 else { throw .missing(path: path) }
+    try Schema.checkFile(path)
+    let pool = try openPool(path: path)
+    let stored = try translating("reading the store") { try pool.read { try StoredHead($0, path: path) } }
+    let head = stored.head
+    let storeKey = try opener(
+      StoreKeyWrapping(
+        keyringID: head.keyringID, masterVersion: head.wrappedStoreKey.wrappingKey.version,
+        keyCheckValue: stored.keyCheckValue, wrappedBytes: head.wrappedStoreKey.bytes,
+        binding: StoreHeadRow.binding(created: head.created)))
+    let derivation = storeKey.withBytes { DerivationKey($0) }
+    let authenticator = RowAuthenticator(storeKey: derivation)
+    guard authenticator.mac(of: head) == stored.mac else { throw .tampered(record: "the store") }
+    let tree = BucketTree(digests: stored.bucketDigests)
+    guard tree.root == head.root else { throw .rootMismatch(generation: head.generation) }
+    try translating("migrating the store") { try pool.writeWithoutTransaction { try Schema.migrate($0) } }
+    let store = KeyStore(pool: pool, authenticator: authenticator, head: head, tree: tree)
+    // The version that wraps the store key, checked like any row.
+    let version = head.wrappedStoreKey.wrappingKey.version
+    guard try store.masterVersion(version) != nil else { throw .tampered(record: "master key version \(version)") }
+    return store
+  }
+
+  private static func openPool(path: String) throws(KeyStoreError) -> DatabasePool {
+    var configuration = Configuration()
+    configuration.maximumReaderCount = 4
+    configuration.busyMode = .timeout(5)
+    return try translating("opening the store") {
+      let pool = try DatabasePool(path: path, configuration: configuration)
+      try pool.writeWithoutTransaction { try Schema.configureWriter($0) }
+      return pool
+    }
+  }
+}
+
+/// The store's own row and the digests of its buckets, unchecked.
+private struct StoredHead {
+  let head: StoreHeadRow
+  let mac: Digest
+  let keyCheckValue: Digest?
+  let bucketDigests: [Digest]
+
+  init(_ database: Database, path: String) throws {
+    let application = try Int.fetchOne(database, sql: "PRAGMA application_id")
+    guard application == Schema.applicationID else { throw KeyStoreError.notAStore(path: path) }
+    let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+    guard version <= Schema.version else { throw KeyStoreError.newerSchema(found: version, known: Schema.version) }
+    if version == Schema.version { try Schema.check(database) }
+    guard let row = try Row.fetchOne(database, sql: "SELECT * FROM store") else {
+      throw KeyStoreError.tampered(record: "the store")
+    }
+    let reader = RowReader(row: row, record: "the store")
+    head = try StoreHeadRow(reader)
+    mac = try reader.digest("row_mac")
+    let master = try Row.fetchOne(
+      database, sql: "SELECT key_check_value FROM master_versions WHERE version = ?",
+      arguments: [Int64(head.wrappedStoreKey.wrappingKey.version)])
+    keyCheckValue = try master.map { try RowReader(row: $0, record: "the master key").digest("key_check_value") }
+    bucketDigests = try StoredDigests.read(database)
+  }
+}
+
+/// The digests of all buckets as the database holds them.
+enum StoredDigests {
+  static func read(_ database: Database) throws -> [Digest] {
+    var digests = [Digest](repeating: Bucket.emptyDigest, count: Bucket.count)
+    let rows = try Row.fetchCursor(database, sql: "SELECT number, digest FROM buckets")
+    while let row = try rows.next() {
+      let reader = RowReader(row: row, record: "the buckets")
+      let number: Int = try reader.integer("number")
+      guard digests.indices.contains(number) else { throw KeyStoreError.tampered(record: "the buckets") }
+      digests[number] = try reader.digest("digest")
+    }
+    return digests
+  }
+}
+
+extension StoreHeadRow {
+  /// The store's own row, its MAC checked.
+  static func loadChecked(_ database: Database, _ authenticator: borrowing RowAuthenticator) throws -> StoreHeadRow {
+    guard let row = try Row.fetchOne(database, sql: "SELECT * FROM store") else {
+      throw KeyStoreError.tampered(record: "the store")
+    }
+    let reader = RowReader(row: row, record: "the store")
+    let head = try StoreHeadRow(reader)
+    guard authenticator.mac(of: head) == (try reader.digest("row_mac")) else {
+      throw KeyStoreError.tampered(record: "the store")
+    }
+    return head
+  }
+}
