@@ -23,7 +23,9 @@ struct LogVectorTests {
       let files = try FileManager.default.contentsOfDirectory(atPath: directory.path)
       return MemoryStorage(
         files: try Dictionary(
-          uniqueKeysWithValues: files.map { ($0, [UInt8](try Data(contentsOf: directory.appending(path: $0)))) }))
+          uniqueKeysWithValues: files.map {
+            ($0, [UInt8](try Data(contentsOf: directory.appending(path: $0))))
+          }))
     }
   }
 
@@ -48,7 +50,9 @@ struct LogVectorTests {
 
   // MUST: END-9
   @Test(arguments: cases.filter { $0.expect == "tampered" })
-  func `A writer refuses a tampered log, names file, offset and sequence, and writes nothing`(_ vector: Case) throws {
+  func `A writer refuses a tampered log, names file, offset and sequence, and writes nothing`(_ vector: Case)
+    throws
+  {
     let storage = try vector.storage()
     let before = storage.files
     let error = #expect(throws: LogError.self) { _ = try LogWriter.open(in: storage, options: .small()) }

@@ -177,7 +177,8 @@ struct TornTailTests {
     let stage = try Stage()
     let storage = stage.storage(tail: [])
     let head = KnownHead(sequence: stage.entriesBefore)
-    let fault = LogFault(.behindKnownHead, segment: 0, offset: UInt64(stage.end), sequence: stage.entriesBefore)
+    let fault = LogFault(
+      .behindKnownHead, segment: 0, offset: UInt64(stage.end), sequence: stage.entriesBefore)
     #expect(throws: LogError.corrupt(fault, file: stage.name)) {
       _ = try LogWriter.open(in: storage, options: .small(), knownHead: head)
     }

@@ -105,7 +105,9 @@ struct EntryVectorTests {
     #expect(throws: Never.self) { try AuditEntry.validate(bytes.span) }
   }
 
-  @Test(arguments: bad) func `What is no entry is refused by the parser and by validate alike`(_ vector: Vector) {
+  @Test(arguments: bad) func `What is no entry is refused by the parser and by validate alike`(
+    _ vector: Vector
+  ) {
     let bytes = vector.bytes
     let byValidate = Self.fault { () throws(EntryFault) in try AuditEntry.validate(bytes.span) }
     let byParser = Self.fault { () throws(EntryFault) in _ = try AuditEntry(parsing: bytes.span) }
@@ -140,7 +142,9 @@ struct EntryVectorTests {
     #expect(throws: EntryFault.length) { try AuditEntry.validate((bytes + [0]).span) }
   }
 
-  @Test func `The parser and validate agree on every changed byte, and what they take is the only encoding`() throws {
+  @Test func `The parser and validate agree on every changed byte, and what they take is the only encoding`()
+    throws
+  {
     for vector in Self.good where vector.bytes.count < 700 {
       var bytes = vector.bytes
       for index in bytes.indices {

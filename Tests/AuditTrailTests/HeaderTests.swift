@@ -8,7 +8,8 @@ import Testing
 struct HeaderTests {
   static let header = SegmentHeader(
     logID: Identifier(high: 1, low: 2), epoch: 1, alignment: 512, number: 3, firstSequence: 4,
-    previousLeaf: Digest(5, 6, 7, 8), treeRoot: Digest(9, 10, 11, 12), fileSize: 1 << 20, frameBytesMax: 128 << 10,
+    previousLeaf: Digest(5, 6, 7, 8), treeRoot: Digest(9, 10, 11, 12), fileSize: 1 << 20,
+    frameBytesMax: 128 << 10,
     previousHeaderHash: Digest(13, 14, 15, 16))
 
   /// The page with bytes put in, under a hash that fits again.
@@ -38,7 +39,9 @@ struct HeaderTests {
 
   @Test func `A page of another length is refused`() {
     let page = Self.header.encoded()
-    #expect(throws: SegmentHeader.Malformed.self) { try SegmentHeader(parsing: page.span.extracting(0..<4095)) }
+    #expect(throws: SegmentHeader.Malformed.self) {
+      try SegmentHeader(parsing: page.span.extracting(0..<4095))
+    }
     #expect(throws: SegmentHeader.Malformed.self) { try SegmentHeader(parsing: (page + [0]).span) }
   }
 
@@ -119,7 +122,9 @@ struct HeaderTests {
   @Test func `A descriptor cut anywhere, or with a byte more, is refused`() throws {
     let bytes = try Self.descriptor().encoded()
     for count in 0..<bytes.count {
-      #expect(throws: EpochDescriptor.Malformed.self) { try EpochDescriptor(parsing: bytes.span.extracting(0..<count)) }
+      #expect(throws: EpochDescriptor.Malformed.self) {
+        try EpochDescriptor(parsing: bytes.span.extracting(0..<count))
+      }
     }
     #expect(throws: EpochDescriptor.Malformed.self) { try EpochDescriptor(parsing: (bytes + [0]).span) }
   }
@@ -141,7 +146,8 @@ struct HeaderTests {
 
   @Test func `Epoch 1 has no descriptor before it, and every later one has`() {
     #expect(throws: EpochDescriptor.Malformed.self) {
-      try EpochDescriptor(logID: .zero, epoch: 1, created: WallTime(nanoseconds: 0), previous: Digest(1, 0, 0, 0), name: "a")
+      try EpochDescriptor(
+        logID: .zero, epoch: 1, created: WallTime(nanoseconds: 0), previous: Digest(1, 0, 0, 0), name: "a")
     }
     #expect(throws: EpochDescriptor.Malformed.self) {
       try EpochDescriptor(logID: .zero, epoch: 2, created: WallTime(nanoseconds: 0), name: "a")

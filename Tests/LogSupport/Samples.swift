@@ -23,7 +23,9 @@ extension EntryDraft {
 
 extension LogOptions {
   /// Segments of a few frames.
-  package static func small(first: UInt64 = 16 << 10, grown: UInt64 = 32 << 10, alignment: Int = 512) -> LogOptions {
+  package static func small(first: UInt64 = 16 << 10, grown: UInt64 = 32 << 10, alignment: Int = 512)
+    -> LogOptions
+  {
     var options = LogOptions()
     options.firstSegmentBytes = first
     options.segmentBytes = grown
@@ -39,7 +41,8 @@ extension LogClock {
     let seconds = Atomic<UInt64>(1_700_000_000)
     let box = AtomicBox(seconds)
     return LogClock(
-      wall: { WallTime(nanoseconds: box.next() * 1_000_000_000) }, bootNanoseconds: { box.next() * 1_000_000_000 })
+      wall: { WallTime(nanoseconds: box.next() * 1_000_000_000) },
+      bootNanoseconds: { box.next() * 1_000_000_000 })
   }
 }
 

@@ -509,10 +509,9 @@ def log_verify(files):
                 break
             for p in range(at, len(data), align):
                 g = frame_whole(data, p, align, max_frame)
-                if g and g["no"] >= frame_no + 1:
-                    if g["no"] > frame_no:  # f is frame_no - 1, so f + 2 is frame_no + 1
-                        why = "no valid frame %u, but a valid frame %u follows" % (frame_no, g["no"])
-                        return verdict("tampered", first_bad(data, at, frame_no, len(leaves), prev), why)
+                if g and g["no"] >= frame_no:  # f is frame_no - 1: a whole f + 1 that is not valid was never written
+                    why = "no valid frame %u, but a whole frame %u follows" % (frame_no, g["no"])
+                    return verdict("tampered", first_bad(data, at, frame_no, len(leaves), prev), why)
             if any(data[at + max_frame:]):
                 return verdict("tampered", len(leaves), "non-zero bytes lie further after the last valid frame than one frame can reach")
             return verdict("torn", None, "bytes after the last valid frame are not zero and are no valid frame")
