@@ -96,5 +96,15 @@ let package = Package(
     tests("Custody", knows: ["Custody", "Primitives", "SecretMemory", "Vocabulary"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),
+
+    // ---- key store and key service: begin
+    tests("KeyStore", knows: ["Envelopes", "KeyStore", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb]),
+    tests(
+      "KeyService",
+      knows: [
+        "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives", "SecretMemory",
+        "Vocabulary",
+      ], uses: [grdb]),
+    // ---- key store and key service: end
   ]
 )
