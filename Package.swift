@@ -47,6 +47,11 @@ func tool(
     swiftSettings: strict)
 }
 
+/// What several test targets share.
+func support(_ name: String, knows rooms: [String], path: String) -> Target {
+  .target(name: "Chatelaine" + name, dependencies: rooms.map(target), path: path, swiftSettings: strict)
+}
+
 /// The tests of a room.
 func tests(_ name: String, knows rooms: [String], uses products: [Target.Dependency] = []) -> Target {
   .testTarget(
@@ -57,9 +62,9 @@ func tests(_ name: String, knows rooms: [String], uses products: [Target.Depende
 let package = Package(
   name: "chatelaine",
   products: [
-    //TMP .library(name: "ChatelaineClient", targets: ["ChatelaineClient"]),
+    .library(name: "ChatelaineClient", targets: ["ChatelaineClient"]),
     .executable(name: "chatelaine", targets: ["chatelaine"]),
-    //TMP .executable(name: "chatelained", targets: ["chatelained"]),
+    .executable(name: "chatelained", targets: ["chatelained"]),
   ],
   dependencies: [
     .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
@@ -92,10 +97,36 @@ let package = Package(
       "chatelaine",
       knows: ["AuditLog", "AuditTrail", "Custody", "Envelopes", "Hardening", "Primitives", "Vocabulary"],
       uses: [arguments]),
+    tool(
+      "chatelained", knows: ["AuditLog", "Custody", "Hardening", "KeyService", "KeyStore", "Vocabulary"], uses: [arguments]),
+    tool(
+      "chatelaine-bench",
+      knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [arguments]),
+    tool("chatelaine-drill", knows: ["AuditLog", "AuditTrail", "Vocabulary"]),
 
-    tests("Custody", knows: ["Custody", "Primitives", "SecretMemory", "Vocabulary"]),
+    .target(
+      name: "ChatelaineClient", dependencies: ["Envelopes", "Vocabulary"].map(target), path: "Sources/ChatelaineClient",
+      swiftSettings: strict),
+    tool(
+      "chatelaine-tour",
+      knows: [
+        "AuditLog", "AuditTrail", "Custody", "Hardening", "KeyService", "Primitives", "SecretMemory", "Vocabulary",
+      ], uses: [arguments]),
+
+    support("TestSupport", knows: ["Primitives", "SecretMemory", "Vocabulary"], path: "Tests/Support"),
+    support(
+      "LogTestSupport", knows: ["TestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"],
+      path: "Tests/LogSupport"),
+    tests("Tidy", knows: ["TestSupport"]),
+    tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
+    tests("SecretMemory", knows: ["CSystem", "TestSupport", "SecretMemory"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),
+    tests("Primitives", knows: ["TestSupport", "Primitives", "SecretMemory", "Vocabulary"]),
+    tests("Envelopes", knows: ["TestSupport", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"]),
+    tests("Custody", knows: ["Custody", "Primitives", "SecretMemory", "Vocabulary"]),
+    tests("AuditTrail", knows: ["TestSupport", "LogTestSupport", "AuditTrail", "Primitives", "Vocabulary"]),
+    tests("AuditLog", knows: ["TestSupport", "LogTestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"]),
 
     // ---- key store and key service: begin
     tests("KeyStore", knows: ["Envelopes", "KeyStore", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb]),
@@ -108,3 +139,13 @@ let package = Package(
     // ---- key store and key service: end
   ]
 )
+
+// The fuzzer has no `main` of its own, so it is part of the package only where it is asked for:
+// `CHATELAINE_FUZZ=1 swift build --sanitize fuzzer --product chatelaine-fuzz`.
+if Context.environment["CHATELAINE_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "chatelaine-fuzz",
+      dependencies: ["AuditTrail", "Custody", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"].map(target),
+      path: "Tests/Fuzz", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
+}

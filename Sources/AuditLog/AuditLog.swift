@@ -62,23 +62,20 @@ package final class AuditLog: Sendable {
     if !mailbox.post(Submission(drafts: drafts, completion: completion)) { completion(.failed(.closed)) }
   }
 
+  /// Appends entries and waits for them: never on an event loop.
+  package func appendAndWait(_ drafts: [EntryDraft]) throws(AppendFailure) -> AuditReceipt {
+    let waiting = Waiting()
+    append(drafts) { waiting.finish($0) }
+    switch waiting.outcome() {
+    case .durable(let receipt): return receipt
+    case .failed(let failure): throw failure
+    }
+  }
+
   /// Appends one entry and waits for it: for start-up and admin acts, never on an event loop.
   package func appendAndWait(_ draft: EntryDraft) throws(AppendFailure) -> AppendedEntry {
-    let signal = Signal()
-    let outcome = Mutex<Result<AppendedEntry, AppendFailure>?>(nil)
-    append([draft]) { result in
-      let summary: Result<AppendedEntry, AppendFailure> =
-        switch consume result {
-        case .durable(let receipt):
-          .success(AppendedEntry(sequence: receipt.firstSequence, leafHash: receipt.leafHashes[0]))
-        case .failed(let failure): .failure(failure)
-        }
-      outcome.withLock { $0 = summary }
-      signal.raise()
-    }
-    signal.wait()
-    guard let result = outcome.withLock({ $0 }) else { preconditionFailure("signalled without a result") }
-    return try result.get()
+    let receipt = try appendAndWait([draft])
+    return AppendedEntry(sequence: receipt.firstSequence, leafHash: receipt.leafHashes[0])
   }
 
   /// Writes what waits, then stops the threads.
@@ -95,49 +92,63 @@ package final class AuditLog: Sendable {
     _ writer: LogWriter, mailbox: Mailbox, shared: Shared, onPoisoned: (StorageFailure) -> Void
   ) {
     while let batch = mailbox.takeAll() {
-      var delivered = 0
-      do throws(AppendFailure) {
-        try writer.commit(batch.map(\.drafts)) { index, receipt in
-          batch[index].completion(.durable(receipt))
-          delivered = index + 1
-        }
-      } catch {
-        let isFirst = !shared.isPoisoned.load(ordering: .relaxed)
-        if case .poisoned = error { shared.isPoisoned.store(true, ordering: .releasing) }
-        for submission in batch[delivered...] { submission.completion(.failed(error)) }
-        if isFirst, case .poisoned(let failure) = error { onPoisoned(failure) }
-      }
+      let poison = write(batch, with: writer, shared: shared)
       publish(writer, shared)
+      if let poison { onPoisoned(poison) }
     }
   }
 
+  /// Commits a batch and answers every submission of it. Returns the failure that poisoned the log, if
+  /// this was the batch.
+  @inline(never)
+  private static func write(
+    _ batch: [Submission], with writer: LogWriter, shared: Shared
+  ) -> StorageFailure? {
+    var delivered = 0
+    do throws(AppendFailure) {
+      try writer.commit(batch.map(\.drafts)) { index, receipt in
+        batch[index].completion(.durable(receipt))
+        delivered = index + 1
+      }
+      return nil
+    } catch {
+      let wasPoisoned = shared.isPoisoned.load(ordering: .relaxed)
+      if case .poisoned = error { shared.isPoisoned.store(true, ordering: .releasing) }
+      for submission in batch[delivered...] { submission.completion(.failed(error)) }
+      guard case .poisoned(let failure) = error, !wasPoisoned else { return nil }
+      return failure
+    }
+  }
+
+  @inline(never)
   private static func publish(_ writer: LogWriter, _ shared: Shared) {
     let head = writer.head
     shared.head.withLock { $0 = head }
-    let isNew = shared.spare.withLock { spare in
-      defer { spare = writer.spare }
-      return spare !== writer.spare
-    }
-    if isNew { shared.fillerSignal.raise() }
+    let current = writer.spare
+    let before = shared.spare.withLock { $0 }
+    if before !== current { shared.spare.withLock { $0 = current } }
+    if !current.isFilled, isSpareDue(head) { shared.fillerSignal.raise() }
   }
+
+  /// A log that is hardly used keeps no large spare.
+  private static func isSpareDue(_ head: Head) -> Bool { head.segmentUsedBytes * 4 > head.segmentBytes }
 
   /// Fills the spare segment at a pace that stays ahead of the one under way.
   private static func fill(_ shared: Shared) {
-    while !shared.fillerSignal.isClosed {
-      let spare = shared.spare.withLock { $0 }
-      guard !spare.isFilled else {
-        shared.fillerSignal.wait()
-        continue
-      }
-      let head = shared.head.withLock { $0 }
-      do throws(StorageFailure) { try spare.fillPiece() } catch {
-        // The disk is full or refuses: the writer says so when it needs the segment.
-        shared.fillerSignal.wait(milliseconds: 500)
-        continue
-      }
-      let used = Double(head.segmentUsedBytes) / Double(head.segmentBytes)
-      if spare.progress > used * 1.5 + 0.05 { shared.fillerSignal.wait(milliseconds: 5) }
+    while !shared.fillerSignal.isClosed { fillPiece(shared) }
+  }
+
+  @inline(never)
+  private static func fillPiece(_ shared: Shared) {
+    let spare = shared.spare.withLock { $0 }
+    let head = shared.head.withLock { $0 }
+    guard !spare.isFilled, isSpareDue(head) else { return shared.fillerSignal.wait() }
+    do throws(StorageFailure) { try spare.fillPiece() } catch {
+      // The disk is full or refuses: the writer says so when it needs the segment.
+      return shared.fillerSignal.wait(milliseconds: 500)
     }
+    let used = Double(head.segmentUsedBytes) / Double(head.segmentBytes)
+    if spare.progress > used { shared.fillerSignal.wait(milliseconds: 5) }
   }
 }
 
@@ -165,5 +176,25 @@ private final class Handover: @unchecked Sendable {
     guard let value else { preconditionFailure("handed over twice") }
     self.value = nil
     return value
+  }
+}
+
+/// An append that a thread waits for.
+private final class Waiting: Sendable {
+  private let signal = Signal()
+  private let result = Mutex<AppendOutcome?>(nil)
+
+  func finish(_ outcome: consuming AppendOutcome) {
+    var slot: AppendOutcome? = consume outcome
+    result.withLock { swap(&$0, &slot) }
+    signal.raise()
+  }
+
+  func outcome() -> AppendOutcome {
+    signal.wait()
+    var slot: AppendOutcome?
+    result.withLock { swap(&$0, &slot) }
+    guard let outcome = slot.take() else { preconditionFailure("signalled without an outcome") }
+    return outcome
   }
 }

@@ -49,7 +49,8 @@ extension LogWriter {
   private static func removeLeftovers(in storage: any LogStorage) throws(StorageFailure) {
     let names = try storage.list()
     for name in names where LogNames.parseSegment(name) != nil {
-      guard name == LogNames.segment(epoch: 1, 0), try isWithoutFrames(storage.open(name, forWriting: false)) else {
+      let isEmpty = try isWithoutFrames(storage.open(name, forWriting: false))
+      guard isEmpty, name == LogNames.segment(epoch: 1, 0) else {
         throw StorageFailure(.create, path: "\(storage.path)/\(name)", errno: 17)
       }
       try storage.remove(name)
@@ -60,7 +61,6 @@ extension LogWriter {
   private static func isWithoutFrames(_ file: any LogFile) throws(StorageFailure) -> Bool {
     let size = try file.size()
     for offset in stride(from: UInt64(SegmentHeader.byteCount), to: size, by: 1 << 20) {
-      // why: a name for the bytes; a temporary's span in a throwing condition breaks swiftc 6.3.1 -Onone.
       let bytes = try file.read(at: offset, count: 1 << 20)
       guard bytes.span.isZero else { return false }
     }

@@ -111,8 +111,10 @@ package final class LogWriter {
     while index < drafts.count {
       let leaves = try commitFrame(drafts[index...])
       index += leaves.count
-      delivery.take(leaves) { group, first, leafHashes in
-        deliver(group, AuditReceipt(logID: epoch.logID, epoch: epoch.epoch, firstSequence: first, leafHashes: leafHashes))
+      for done in delivery.take(leaves) {
+        let receipt = AuditReceipt(
+          logID: epoch.logID, epoch: epoch.epoch, firstSequence: done.firstSequence, leafHashes: done.leafHashes)
+        deliver(done.group, receipt)
       }
       // why: after the replies are on their way, off their path.
       for leaf in leaves { tree.append(leaf) }
@@ -258,18 +260,27 @@ private struct Delivery {
     sequence = firstSequence
   }
 
-  mutating func take(_ leaves: [Digest], deliver: (Int, UInt64, [Digest]) -> Void) {
+  struct Group {
+    let group: Int
+    let firstSequence: UInt64
+    let leafHashes: [Digest]
+  }
+
+  /// The groups that these leaves complete.
+  mutating func take(_ leaves: [Digest]) -> [Group] {
+    var complete: [Group] = []
     var rest = leaves[...]
     while group < groups.count {
       let missing = groups[group] - pending.count
       pending.append(contentsOf: rest.prefix(missing))
       rest = rest.dropFirst(missing)
-      guard pending.count == groups[group] else { return }
-      deliver(group, sequence, pending)
+      guard pending.count == groups[group] else { break }
+      complete.append(Group(group: group, firstSequence: sequence, leafHashes: pending))
       sequence += UInt64(pending.count)
       pending.removeAll()
       group += 1
     }
+    return complete
   }
 }
 

@@ -51,9 +51,8 @@ struct SegmentWalk {
     _ verifier: inout ChainVerifier, visit: (Span<UInt8>) -> Void, progress: (UInt64) -> Void = { _ in }
   ) throws(LogError) -> SegmentEnd {
     if offset == 0 {
-      let size = file.size
       try read(at: 0, count: SegmentHeader.byteCount) { (page) throws(LogFault) in
-        try verifier.beginSegment(page, fileSize: size)
+        try verifier.beginSegment(page)
       }
       offset = UInt64(SegmentHeader.byteCount)
     }

@@ -43,7 +43,7 @@ package struct ChainVerifier: Sendable {
   package var nextSegment: UInt64 { (segment?.number ?? segmentBefore).map { $0 + 1 } ?? 0 }
 
   /// Checks a segment's header page against the chain.
-  package mutating func beginSegment(_ page: Span<UInt8>, fileSize: UInt64) throws(LogFault) {
+  package mutating func beginSegment(_ page: Span<UInt8>) throws(LogFault) {
     let number = nextSegment
     func fault(_ kind: LogFault.Kind) -> LogFault {
       LogFault(kind, segment: number, offset: 0, sequence: nextSequence)
@@ -54,7 +54,6 @@ package struct ChainVerifier: Sendable {
       header.firstSequence == nextSequence, header.previousLeaf == previousLeaf, header.treeRoot == tree.root
     else { throw fault(.headerState) }
     guard header.previousHeaderHash == previousHeaderHash else { throw fault(.headerLink) }
-    guard fileSize <= header.fileSize, fileSize >= UInt64(SegmentHeader.byteCount) else { throw fault(.fileSize) }
     segment = header
     isSealed = false
     previousHeaderHash = SHA256.hash(page)

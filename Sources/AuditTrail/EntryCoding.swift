@@ -18,8 +18,8 @@ extension AuditEntry {
   package func encoded() -> [UInt8] {
     var writer = ByteWriter(capacity: 320)
     encodeFixed(into: &writer)
-    writer.u8Prefixed(Array((tenant?.rawValue ?? Self.serviceTenant).utf8))
-    writer.u8Prefixed(Array((keyName?.rawValue ?? "").utf8))
+    writer.u8Prefixed(tenant?.bytes ?? serviceTenantBytes)
+    writer.u8Prefixed(keyName?.bytes ?? [])
     precondition(principal.count <= Limits.principalBytesMax, "principal is too long")
     writer.u16Prefixed(principal)
     for item in items {

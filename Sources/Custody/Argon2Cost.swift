@@ -9,7 +9,9 @@ package struct Argon2Cost: Equatable, Sendable {
   package static let standard = Argon2Cost(unchecked: 262_144, 3)
 
   package init?(memoryKiB: UInt32, passes: UInt32) {
-    guard Limits.argonMemoryKiBRange.contains(memoryKiB), Limits.argonPassesRange.contains(passes) else { return nil }
+    guard Limits.argonMemoryKiBRange.contains(memoryKiB), Limits.argonPassesRange.contains(passes) else {
+      return nil
+    }
     self.init(unchecked: memoryKiB, passes)
   }
 

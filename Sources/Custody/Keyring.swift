@@ -1,6 +1,6 @@
-package import ChatelaineVocabulary
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
+package import ChatelaineVocabulary
 internal import Glibc
 
 /// A keyring: a directory of its own that holds one immutable file for each version of the master key.
@@ -137,7 +137,8 @@ extension Keyring {
     guard !rules.insecureExampleKeys else { throw .exampleKeysAreFixed(path: path) }
     let newest = try open(passphrase: passphrase).newest.reference
     guard newest.version < .max else { throw .versionsExhausted(path: path) }
-    let key = MasterKey.random(as: KeyReference(id: newest.id, version: newest.version + 1), created: new.created)
+    let key = MasterKey.random(
+      as: KeyReference(id: newest.id, version: newest.version + 1), created: new.created)
     try write(try Self.encode(key, new, passphrase: passphrase, path: path), as: key)
     return key
   }
@@ -177,7 +178,8 @@ extension Keyring {
 
   /// The version whose file has exactly this name, or nil.
   static func version(inName name: String) -> UInt32? {
-    guard name.utf8.starts(with: "master-".utf8), let version = UInt32(name.dropFirst(7).dropLast(4)), version >= 1,
+    guard name.utf8.starts(with: "master-".utf8), let version = UInt32(name.dropFirst(7).dropLast(4)),
+      version >= 1,
       name.utf8.elementsEqual(fileName(version).utf8)
     else { return nil }
     return version

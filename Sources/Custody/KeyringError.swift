@@ -45,8 +45,10 @@ extension KeyringError {
       .directoryOwner(let path, _, _), .directoryOpenToOthers(let path, _), .insideStore(let path, _),
       .storeInside(let path, _), .empty(let path), .notEmpty(let path), .parentMissing(let path),
       .fileMissing(let path), .fileIsSymlink(let path), .notARegularFile(let path), .hardLinked(let path, _),
-      .fileOwner(let path, _, _), .fileMode(let path, _), .content(let path, _), .versionDiffersFromName(let path, _),
-      .twoKeyrings(let path, _), .exampleKeys(let path), .notExampleKeys(let path), .exampleKeysAreFixed(let path),
+      .fileOwner(let path, _, _), .fileMode(let path, _), .content(let path, _),
+      .versionDiffersFromName(let path, _),
+      .twoKeyrings(let path, _), .exampleKeys(let path), .notExampleKeys(let path),
+      .exampleKeysAreFixed(let path),
       .passphraseTooShort(let path, _), .versionTaken(let path), .versionsExhausted(let path),
       .unreadable(let path, _), .unwritable(let path, _):
       path
@@ -120,7 +122,8 @@ extension KeyringFile.Refusal {
     case .magic, .seal, .keyVersion, .cost: "the file is not a master key: restore it from its second copy"
     case .formatVersion: "the file is of a later format: use the version of chatelaine that wrote it"
     case .damaged: "the file is damaged (its checksum differs): restore it from its second copy"
-    case .passphraseNeeded: "the master key is sealed by a passphrase: give one (--passphrase-fd, --passphrase-credential)"
+    case .passphraseNeeded:
+      "the master key is sealed by a passphrase: give one (--passphrase-fd, --passphrase-credential)"
     case .wrongPassphrase: "wrong passphrase: try again with the one the keyring was made with"
     case .wrongKey: "the master key does not match its key check value: restore the file from its second copy"
     case .outOfMemory: "the memory for Argon2id cannot be had: free some, or raise the limit of this process"

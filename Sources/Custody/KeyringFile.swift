@@ -77,12 +77,15 @@ extension KeyringFile {
   /// Opens a file to the key it holds. `passphrase` is not looked at for a file seal.
   package static func open(_ file: RawSpan, passphrase: Passphrase?) throws(Refusal) -> MasterKey {
     let header = try parse(file)
-    let secret = try header.cost.map { cost throws(Refusal) in
-      guard let passphrase else { throw .passphraseNeeded }
-      return try unseal(file, cost: cost, passphrase: passphrase)
-    } ?? copySecret(file)
+    let secret =
+      try header.cost.map { cost throws(Refusal) in
+        guard let passphrase else { throw .passphraseNeeded }
+        return try unseal(file, cost: cost, passphrase: passphrase)
+      } ?? copySecret(file)
     let key = MasterKey(secret, reference: header.key, created: header.created)
-    guard constantTimeEqual(key.keyCheckValue.bytes.span, header.keyCheckValue.bytes.span) else { throw .wrongKey }
+    guard constantTimeEqual(key.keyCheckValue.bytes.span, header.keyCheckValue.bytes.span) else {
+      throw .wrongKey
+    }
     return key
   }
 
@@ -115,7 +118,8 @@ extension KeyringFile {
     let key = try passphrase.deriveKey(salt: bytes.extracting(72..<88), cost: cost)
     guard let aead = try? CommittingAEAD() else { throw .outOfMemory }
     do throws(CommittingAEAD.Refusal) {
-      return try SecretBytes(count: MasterKey.byteCount, keeping: .sealed) { output throws(CommittingAEAD.Refusal) in
+      return try SecretBytes(count: MasterKey.byteCount, keeping: .sealed) {
+        output throws(CommittingAEAD.Refusal) in
         try aead.open(
           bytes.extracting(boundByteCount..<192), suite: .xchacha20Poly1305, label: .seal, key: key,
           bound: bytes.extracting(0..<boundByteCount), extra: Span(), appendingTo: &output)
@@ -144,7 +148,8 @@ extension KeyringFile {
 
     package static func fresh() -> Salts {
       Salts(
-        argon2: SecureRandom.bytes(Argon2id.saltByteCount), seal: SecureRandom.bytes(CommittingAEAD.saltByteCount))
+        argon2: SecureRandom.bytes(Argon2id.saltByteCount),
+        seal: SecureRandom.bytes(CommittingAEAD.saltByteCount))
     }
   }
 
@@ -172,7 +177,8 @@ extension KeyringFile {
       output.append(contentsOf: bound.bytes.span)
       key.secret.withBytes { secret in
         aead.seal(
-          secret, suite: .xchacha20Poly1305, label: .seal, key: sealing, bound: bound.bytes.span, extra: Span(),
+          secret, suite: .xchacha20Poly1305, label: .seal, key: sealing, bound: bound.bytes.span,
+          extra: Span(),
           appendingTo: &output)
       }
       appendChecksum(to: &output)
@@ -181,7 +187,7 @@ extension KeyringFile {
 
   private static func head(_ key: MasterKey, _ seal: Seal) -> ByteWriter {
     var writer = ByteWriter(capacity: boundByteCount)
-    writer.raw("CK".utf8)
+    writer.raw("CK")
     writer.u8(1)
     writer.u8(seal.rawValue)
     writer.identifier(key.reference.id)

@@ -20,7 +20,9 @@ extension Keyring {
     } catch {
       throw .content(path: path, error)
     }
-    guard header.key.version == version else { throw .versionDiffersFromName(path: path, version: header.key.version) }
+    guard header.key.version == version else {
+      throw .versionDiffersFromName(path: path, version: header.key.version)
+    }
     switch (rules.insecureExampleKeys, header.key.id == Self.exampleID) {
     case (false, true): throw .exampleKeys(path: path)
     case (true, false): throw .notExampleKeys(path: path)
@@ -34,7 +36,8 @@ extension Keyring {
       throw errno == ENOENT ? .fileMissing(path: path) : .unreadable(path: path, errno: errno)
     }
     try checkFile(status, path: path)
-    let file = unsafe Descriptor(openat(directory.number, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC))
+    let file = unsafe Descriptor(
+      openat(directory.number, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC))
     guard file.isOpen else {
       throw errno == ELOOP ? .fileIsSymlink(path: path) : .unreadable(path: path, errno: errno)
     }
@@ -59,7 +62,9 @@ extension Keyring {
   }
 
   /// read(2) straight into secret memory, one byte of room more than a file has.
-  private borrowing func readWhole(_ file: borrowing Descriptor, path: String) throws(KeyringError) -> SecretBytes {
+  private borrowing func readWhole(_ file: borrowing Descriptor, path: String) throws(KeyringError)
+    -> SecretBytes
+  {
     var buffer = SecretBytes(count: KeyringFile.byteCountMax + 1) {
       unsafe $0.append(repeating: 0, count: KeyringFile.byteCountMax + 1, as: UInt8.self)
     }
@@ -72,7 +77,9 @@ extension Keyring {
       count += got
     }
     guard count > 0 else { throw .content(path: path, .size) }
-    return buffer.withBytes { bytes in SecretBytes(count: count) { $0.append(contentsOf: bytes.extracting(0..<count)) } }
+    return buffer.withBytes { bytes in
+      SecretBytes(count: count) { $0.append(contentsOf: bytes.extracting(0..<count)) }
+    }
   }
 }
 

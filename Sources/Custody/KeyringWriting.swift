@@ -30,10 +30,13 @@ extension Keyring {
     }
   }
 
-  private borrowing func writeTemporary(_ bytes: borrowing SecretBytes, named name: String) throws(KeyringError) {
+  private borrowing func writeTemporary(_ bytes: borrowing SecretBytes, named name: String)
+    throws(KeyringError)
+  {
     let file = unsafe Descriptor(
       openat(directory.number, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o400))
-    guard file.isOpen, fchmod(file.number, 0o400) == 0, bytes.write(to: file.number), fsync(file.number) == 0 else {
+    guard file.isOpen, fchmod(file.number, 0o400) == 0, bytes.write(to: file.number), fsync(file.number) == 0
+    else {
       throw .unwritable(path: path, errno: errno)
     }
   }

@@ -20,7 +20,8 @@ package final class Passphrase: Sendable {
   func deriveKey(salt: Span<UInt8>, cost: Argon2Cost) throws(KeyringFile.Refusal) -> DerivationKey {
     do throws(Argon2id.OutOfMemory) {
       let key = try secret.withBytes { passphrase throws(Argon2id.OutOfMemory) in
-        try Argon2id.deriveKey(passphrase: passphrase, salt: salt, memoryKiB: cost.memoryKiB, passes: cost.passes)
+        try Argon2id.deriveKey(
+          passphrase: passphrase, salt: salt, memoryKiB: cost.memoryKiB, passes: cost.passes)
       }
       return key.withBytes { DerivationKey($0) }
     } catch {
@@ -70,7 +71,8 @@ package enum PassphraseError: Error, Equatable {
       "\(printable(path)): the credential cannot be read (\(systemText(errno))): mend LoadCredential= in the unit"
     case .noTerminal: "there is no terminal to ask at: use --passphrase-fd or --passphrase-credential"
     case .differs: "the two passphrases differ: try again"
-    case .unreadable(let errno): "the passphrase cannot be read (\(systemText(errno))): mend that and try again"
+    case .unreadable(let errno):
+      "the passphrase cannot be read (\(systemText(errno))): mend that and try again"
     }
   }
 }
@@ -126,6 +128,8 @@ extension Passphrase {
     if endsInNewline { count -= 1 }
     guard count > 0 else { throw .empty }
     return try Passphrase(
-      buffer.withBytes { bytes in SecretBytes(count: count) { $0.append(contentsOf: bytes.extracting(0..<count)) } })
+      buffer.withBytes { bytes in
+        SecretBytes(count: count) { $0.append(contentsOf: bytes.extracting(0..<count)) }
+      })
   }
 }

@@ -40,7 +40,9 @@ private struct ResolvedPath {
 
   /// Whether this is `other` or lies below it.
   func lies(in other: ResolvedPath) -> Bool {
-    if names.count >= other.names.count, zip(names, other.names).allSatisfy({ $0.utf8.elementsEqual($1.utf8) }) {
+    if names.count >= other.names.count,
+      zip(names, other.names).allSatisfy({ $0.utf8.elementsEqual($1.utf8) })
+    {
       return true
     }
     // Below what does not exist there is nothing else.

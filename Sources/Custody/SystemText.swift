@@ -5,7 +5,8 @@ package func printable(_ text: String) -> String {
   var line = ""
   for byte in text.utf8 {
     switch byte {
-    case UInt8(ascii: "\\"), 0..<0x20, 0x7f...: line += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    case UInt8(ascii: "\\"), 0..<0x20, 0x7f...:
+      line += "\\x" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
     default: line.unicodeScalars.append(Unicode.Scalar(byte))
     }
   }

@@ -7,18 +7,19 @@ package enum BindingHash {
   package static func context(
     tenant: TenantID, subject: [UInt8] = [], _ context: EncryptionContext = .empty
   ) -> Digest {
-    var writer = ByteWriter(capacity: 256)
-    writer.raw("chatelaine/v1/context".utf8)
-    writer.u8(0)
-    writer.u16Prefixed(Array(tenant.rawValue.utf8))
-    writer.u16Prefixed(subject)
-    writer.u16(UInt16(context.pairs.count))
+    var input = HashInput()
+    input.append(contextLabel)
+    input.appendPrefixed(tenant.bytes)
+    input.appendPrefixed(subject)
+    input.appendCount(context.pairs.count)
     for pair in context.pairs {
-      writer.u16Prefixed(pair.key)
-      writer.u16Prefixed(pair.value)
+      input.appendPrefixed(pair.key)
+      input.appendPrefixed(pair.value)
     }
-    return SHA256.hash(writer.bytes)
+    return input.hash()
   }
+
+  private static let contextLabel = Array("chatelaine/v1/context".utf8) + [0]
 
   /// What a stored key is, for ever: bound into its wrapping. Limits, states and dates that change
   /// live in the row.
@@ -46,14 +47,54 @@ package enum BindingHash {
   /// `R = SHA-256("chatelaine/v1/record" ‖ 0x00 ‖ u16 tenant ‖ u16 key name ‖ u16 subject ‖ purpose ‖ suite ‖ created-ns)`.
   package static func record(_ record: Record) -> Digest {
     var writer = ByteWriter(capacity: 256)
-    writer.raw("chatelaine/v1/record".utf8)
+    writer.raw("chatelaine/v1/record")
     writer.u8(0)
-    writer.u16Prefixed(Array((record.tenant?.rawValue ?? "").utf8))
-    writer.u16Prefixed(Array((record.keyName?.rawValue ?? "").utf8))
+    writer.u16Prefixed(record.tenant?.bytes ?? [])
+    writer.u16Prefixed(record.keyName?.bytes ?? [])
     writer.u16Prefixed(record.subject)
     writer.u8(record.purpose?.rawValue ?? 0)
     writer.u8(record.suite?.rawValue ?? 0)
     writer.u64(record.created.nanoseconds)
     return SHA256.hash(writer.bytes)
+  }
+}
+
+/// Gathers short fields on the stack, so that a small input is hashed in one call.
+private struct HashInput {
+  private static let capacity = 256
+  private var buffer = InlineArray<256, UInt8>(repeating: 0)
+  private var count = 0
+  private var hasher: SHA256?
+
+  mutating func append(_ byte: UInt8) {
+    if count == Self.capacity { flush() }
+    buffer[count] = byte
+    count += 1
+  }
+
+  mutating func append(_ bytes: [UInt8]) {
+    for byte in bytes { append(byte) }
+  }
+
+  mutating func appendCount(_ value: Int) {
+    append(UInt8(truncatingIfNeeded: value >> 8))
+    append(UInt8(truncatingIfNeeded: value))
+  }
+
+  mutating func appendPrefixed(_ bytes: [UInt8]) {
+    appendCount(bytes.count)
+    append(bytes)
+  }
+
+  private mutating func flush() {
+    if hasher == nil { hasher = SHA256() }
+    hasher?.update(buffer.span.extracting(0..<count))
+    count = 0
+  }
+
+  mutating func hash() -> Digest {
+    guard var hasher else { return SHA256.hash(buffer.span.extracting(0..<count)) }
+    hasher.update(buffer.span.extracting(0..<count))
+    return hasher.finish()
   }
 }

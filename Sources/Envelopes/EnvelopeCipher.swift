@@ -52,14 +52,3 @@ package final class EnvelopeCipher {
     for index in salt.indices { bound[24 + index] = salt[index] }
   }
 }
-
-extension Digest {
-  /// The bytes on the stack.
-  var inlineBytes: InlineArray<32, UInt8> {
-    let (a, b, c, d) = words
-    return InlineArray<32, UInt8> { index in
-      let word = index < 16 ? (index < 8 ? a : b) : (index < 24 ? c : d)
-      return UInt8(truncatingIfNeeded: word >> (56 - 8 * (index & 7)))
-    }
-  }
-}

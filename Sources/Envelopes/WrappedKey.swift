@@ -75,7 +75,7 @@ package final class KeyWrapper {
     precondition(key.count == DerivationKey.byteCount, "a wrapped key holds 32 bytes")
     precondition(salt.count == CommittingAEAD.saltByteCount, "a salt is 24 bytes")
     var writer = ByteWriter(capacity: WrappedKey.boundByteCount)
-    writer.raw("CW".utf8)
+    writer.raw("CW")
     writer.u8(1)
     writer.u8(kind.rawValue)
     writer.identifier(reference.id)

@@ -5,7 +5,8 @@ extension Hardening {
   /// Confines file access for good: `writable` paths may be read and written below, `readable` ones
   /// read. A path that does not exist is left out.
   ///
-  /// After `close`: the kernel wants no new privileges first. Landlock confines the calling thread and the threads it starts from then on: call it before any other thread.
+  /// After `close`: the kernel wants no new privileges first. Landlock confines the calling thread and
+  /// the threads it starts from then on: call it before any other thread.
   package static func confineFiles(writable: [String], readable: [String]) -> Measure {
     let abi = ch_landlock_abi()
     guard abi > 0 else {
@@ -20,13 +21,15 @@ extension Hardening {
       otherwise: "landlock(7) was refused, errno \(reason)")
   }
 
-  /// After `close`. Forbids for good, in every thread, what the process never does: execute, connect, trace, mount, load modules.
+  /// After `close`. Forbids for good, in every thread, what the process never does: execute, connect,
+  /// trace, mount, load modules.
   package static func confineSystemCalls() -> Measure {
     let status = ch_seccomp_confine()
     let reason = errno
     return Measure(
       .seccomp, status == 0, held: "no exec, connect, ptrace, mount, bpf, keyctl, io_uring",
-      otherwise: status > 0 ? "thread \(status) could not be confined" : "seccomp(2) was refused, errno \(reason)")
+      otherwise: status > 0
+        ? "thread \(status) could not be confined" : "seccomp(2) was refused, errno \(reason)")
   }
 
   /// Lends `texts` as the NULL-terminated array that C wants.
@@ -34,7 +37,7 @@ extension Hardening {
     _ texts: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
   ) -> Result {
     let copies = unsafe texts.map { unsafe strdup($0) }
-    defer { for unsafe copy in unsafe copies { unsafe free(copy) } }
+    defer { unsafe copies.forEach { unsafe free($0) } }
     let pointers: [UnsafePointer<CChar>?] = unsafe copies.map { unsafe UnsafePointer($0) } + [nil]
     return unsafe pointers.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
   }

@@ -61,7 +61,8 @@ package enum Hardening {
     let limit = ch_memlock_limit()
     let isEnough = ch_can_lock(policy.lockedBytesNeeded) == 1
     if !isEnough { try admitUnlocked(policy, limitBytes: limit, swapIsOff: swap.isHeld) }
-    guard let protection = try? SecretArena.prepare(mayBeUnlocked: policy.allowed.contains(.unlockedMemory)) else {
+    guard let protection = try? SecretArena.prepare(mayBeUnlocked: policy.allowed.contains(.unlockedMemory))
+    else {
       throw .lockedMemoryTooSmall(neededBytes: policy.lockedBytesNeeded, limitBytes: limit)
     }
     return [
@@ -71,9 +72,11 @@ package enum Hardening {
       Measure(
         .memfdSecret, protection.memfdSecret, held: "out of the kernel's own map",
         otherwise: secretPagesAreReadableByRoot
-          ? "a test build that root can scan" : "this kernel has no memfd_secret(2), or it is off: anonymous locked pages"),
+          ? "a test build that root can scan"
+          : "this kernel has no memfd_secret(2), or it is off: anonymous locked pages"),
       Measure(
-        .leftOutOfDumps, protection.leftOutOfDumps, held: "MADV_DONTDUMP", otherwise: "MADV_DONTDUMP was refused"),
+        .leftOutOfDumps, protection.leftOutOfDumps, held: "MADV_DONTDUMP",
+        otherwise: "MADV_DONTDUMP was refused"),
       Measure(
         .absentInChildren, protection.absentInChildren, held: "a forked child has none of it",
         otherwise: "MADV_WIPEONFORK was refused"),
@@ -90,9 +93,12 @@ package enum Hardening {
   }
 
   private static func noSwap() -> Measure {
-    guard let areas = SystemFile.text(at: "/proc/swaps")?.utf8.split(separator: UInt8(ascii: "\n")).dropFirst().count
+    guard
+      let areas = SystemFile.text(at: "/proc/swaps")?.utf8.split(separator: UInt8(ascii: "\n")).dropFirst()
+        .count
     else { return Measure(.noSwap, false, held: "", otherwise: "/proc/swaps cannot be read") }
     return Measure(
-      .noSwap, areas == 0, held: "no swap area", otherwise: "\(areas) swap areas: plaintext in transit may reach a disk")
+      .noSwap, areas == 0, held: "no swap area",
+      otherwise: "\(areas) swap areas: plaintext in transit may reach a disk")
   }
 }

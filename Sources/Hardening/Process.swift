@@ -6,7 +6,8 @@ extension Hardening {
   static func crashSignals() -> Measure {
     let isReset = ch_reset_crash_signals() == 0 && ch_crash_signals_are_reset() == 1
     return Measure(
-      .crashSignals, isReset, held: "a crash prints nothing", otherwise: "sigaction(2) failed: a crash may print memory")
+      .crashSignals, isReset, held: "a crash prints nothing",
+      otherwise: "sigaction(2) failed: a crash may print memory")
   }
 
   /// glibc's lazy binding spills registers that hold key bytes onto the stack, the first time a
@@ -34,7 +35,9 @@ extension Hardening {
     let isPiped = SystemFile.text(at: "/proc/sys/kernel/core_pattern")?.utf8.first == UInt8(ascii: "|")
     return Measure(
       .noCoreFiles, isHeld,
-      held: isPiped ? "core_pattern is a pipe, which ignores the limit: not-dumpable keeps cores away" : "RLIMIT_CORE is 0",
+      held: isPiped
+        ? "core_pattern is a pipe, which ignores the limit: not-dumpable keeps cores away"
+        : "RLIMIT_CORE is 0",
       otherwise: "setrlimit(RLIMIT_CORE) was refused")
   }
 
@@ -69,7 +72,9 @@ extension Hardening {
 
   /// After execv of /proc/self/exe the kernel calls the process "exe": ps should show its name.
   private static func nameMainThread() {
-    guard let path = CommandLine.arguments.first, let name = path.utf8.split(separator: UInt8(ascii: "/")).last else {
+    guard let path = CommandLine.arguments.first,
+      let name = path.utf8.split(separator: UInt8(ascii: "/")).last
+    else {
       return
     }
     _ = unsafe ch_set_process_name(String(decoding: name.prefix(15), as: UTF8.self))

@@ -17,12 +17,22 @@ package final class KeyService: Sendable {
   /// and the next start resolves it.
   private let halt = Mutex<ServiceError?>(nil)
 
+  private let epoch = Atomic<UInt64>(1)
+  /// Copies of the store's head for the data path, which takes no lock.
+  private let generation: Atomic<UInt64>
+  private let primaryMasterVersion: Atomic<UInt32>
+
   init(store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, clock: LogClock) {
     self.store = store
     self.log = log
     self.masterKeys = masterKeys
     self.clock = clock
+    generation = Atomic(store.head.generation)
+    primaryMasterVersion = Atomic(store.storeRow.primaryMasterVersion)
   }
+
+  /// Raised by every state change, before its outcome is noted: what a thread opened earlier is stale.
+  var keyEpoch: UInt64 { epoch.load(ordering: .acquiring) }
 
   package var storeHead: KeyStore.Head { store.head }
   package var logHead: AuditLog.Head { log.head }
@@ -91,6 +101,7 @@ package final class KeyService: Sendable {
     } catch {
       // why: after a failed commit nobody knows whether it is on disk; the next start finds out from
       // the intent that the store holds, so no outcome may be written now.
+      publish()
       if case .database(_, let doing) = error { throw .mustRestart(reason: "SQLite failed while \(doing)") }
       let refused = refusal ?? ServiceError(error)
       var outcome = outcomeEntry(subject, caller, intent)
@@ -99,9 +110,17 @@ package final class KeyService: Sendable {
       _ = try appendOutcome(outcome)
       throw refused
     }
+    publish()
     var outcome = outcomeEntry(subject, caller, intent)
     outcome.outcome = .ok
     return try appendOutcome(outcome)
+  }
+
+  /// Makes every thread open its keys anew, and tells it the store's new generation.
+  private func publish() {
+    generation.store(store.head.generation, ordering: .releasing)
+    primaryMasterVersion.store(store.storeRow.primaryMasterVersion, ordering: .releasing)
+    epoch.wrappingAdd(1, ordering: .acquiringAndReleasing)
   }
 
   /// why: "unavailable" would say that nothing was done, and a later change would bury the intent that
@@ -155,8 +174,8 @@ package final class KeyService: Sendable {
   func stamp(_ entry: inout AuditEntry) {
     entry.wall = clock.wall()
     entry.bootNanoseconds = clock.bootNanoseconds()
-    entry.storeGeneration = store.head.generation
-    entry.masterVersion = store.storeRow.primaryMasterVersion
+    entry.storeGeneration = generation.load(ordering: .acquiring)
+    entry.masterVersion = primaryMasterVersion.load(ordering: .acquiring)
   }
 }
 

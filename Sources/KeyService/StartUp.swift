@@ -121,7 +121,7 @@ extension KeyService {
     }
   }
 
-  private static func openStore(_ path: String, _ masterKeys: MasterKeySet) throws(KeyStoreError) -> KeyStore {
+  static func openStore(_ path: String, _ masterKeys: MasterKeySet) throws(KeyStoreError) -> KeyStore {
     try KeyStore.open(path: path) { (wrapping) throws(KeyStoreError) in
       guard wrapping.keyringID == masterKeys.keyringID else {
         throw .masterKey(.otherKeyring(store: wrapping.keyringID, keyring: masterKeys.keyringID))
@@ -156,8 +156,22 @@ extension KeyService {
   /// Checks the store's head against the log's last word on it, and writes the outcomes that a crash
   /// kept back.
   private func reconcile(_ history: StoreHistory) throws(StartError) -> [StartReport.Resolved] {
+    let heldIntent = try Self.match(store, with: history, logID: log.head.epoch.logID)
+    var resolved: [StartReport.Resolved] = []
+    for intent in history.open {
+      let wasDone = intent.sequence == heldIntent?.sequence
+      try note(recoveredOutcome(of: intent, wasDone: wasDone))
+      resolved.append(.init(sequence: intent.sequence, wasDone: wasDone))
+    }
+    return resolved
+  }
+
+  /// Refuses a store and a log of different times. Gives the intent without an outcome that the store
+  /// holds, if there is one.
+  static func match(
+    _ store: KeyStore, with history: StoreHistory, logID: Identifier
+  ) throws(StartError) -> StoreHistory.Intent? {
     let head = store.head
-    let logID = log.head.epoch.logID
     guard store.storeRow.logID == logID else { throw .otherLog(store: store.storeRow.logID, log: logID) }
     let known = history.lastState?.generation ?? 0
     let heldIntent = history.open.first { $0.sequence == head.logSequence && $0.leafHash == head.logLeafHash }
@@ -171,13 +185,7 @@ extension KeyService {
         throw .logRolledBack(storeGeneration: head.generation, logGeneration: known)
       }
     }
-    var resolved: [StartReport.Resolved] = []
-    for intent in history.open {
-      let wasDone = intent.sequence == heldIntent?.sequence
-      try note(recoveredOutcome(of: intent, wasDone: wasDone))
-      resolved.append(.init(sequence: intent.sequence, wasDone: wasDone))
-    }
-    return resolved
+    return heldIntent
   }
 
   private func recoveredOutcome(of intent: StoreHistory.Intent, wasDone: Bool) -> AuditEntry {

@@ -91,8 +91,17 @@ extension KeyService {
     let wrapper = try wrapper()
     do throws(CommittingAEAD.Refusal) {
       let key = try wrapper.unwrap(wrapped, under: root, binding: row.binding(versionCreated: stored.created))
-      return OpenedKey(row: row, version: number, key: key.withBytes { DerivationKey($0) })
+      return OpenedKey(
+        row: row, version: number, key: key.withBytes { DerivationKey($0) }, contextKey: root.deriveKey(.auditContext))
     } catch { throw .keyMaterial(.unwrap(record: record)) }
+  }
+
+  /// The version that an envelope names, where the key is one of this tenant.
+  func openKey(_ reference: KeyReference, of tenant: TenantID) throws(ServiceError) -> OpenedKey {
+    guard let row = try lookUp({ () throws(KeyStoreError) in try store.key(tenant, id: reference.id) }) else {
+      throw .notFound
+    }
+    return try openKey(row.name, of: tenant, version: reference.version)
   }
 
   private func newVersion(
@@ -126,11 +135,16 @@ package final class OpenedKey: Sendable {
   package let row: TenantKeyRow
   package let version: UInt32
   package let key: DerivationKey
+  /// Keys the context digests of the tenant's log entries.
+  let contextKey: DerivationKey
 
-  init(row: TenantKeyRow, version: UInt32, key: consuming DerivationKey) {
+  init(
+    row: TenantKeyRow, version: UInt32, key: consuming DerivationKey, contextKey: consuming DerivationKey
+  ) {
     self.row = row
     self.version = version
     self.key = key
+    self.contextKey = contextKey
   }
 
   package var reference: KeyReference { KeyReference(id: row.id, version: version) }

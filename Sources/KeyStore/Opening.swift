@@ -54,6 +54,13 @@ extension KeyStore {
     guard unsafe access(path, F_OK) != 0 else { throw .exists(path: path) }
   }
 
+  /// An empty file that nobody else can read: SQLite gives its journals the mode of the database.
+  private static func makePrivateFile(_ path: String) throws(KeyStoreError) {
+    let file = unsafe Glibc.open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard file >= 0 else { throw errno == EEXIST ? .exists(path: path) : .database(code: 14, doing: "creating the store") }
+    _ = Glibc.close(file)
+  }
+
   /// Makes a new store. `wrappedStoreKey` is the wrapping of `storeKey` by the primary master key.
   package static func create(
     path: String, _ creation: Creation, storeKey: borrowing SecretBytes, wrappedStoreKey: [UInt8]
@@ -62,6 +69,7 @@ extension KeyStore {
     guard let wrapped = try? WrappedKey(wrappedStoreKey.span), wrapped.kind == .storeKey else {
       preconditionFailure("a store key is wrapped as one")
     }
+    try makePrivateFile(path)
     let pool = try openPool(path: path)
     try translating("creating the store") { try pool.writeWithoutTransaction { try Schema.migrate($0) } }
     let head = StoreHeadRow(

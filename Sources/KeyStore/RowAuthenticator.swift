@@ -21,7 +21,7 @@ enum Bucket {
   /// First two bytes of `SHA-256("chatelaine/v1/bucket" ‖ 0x00 ‖ table ‖ primary key)`.
   static func number(_ table: StoreTable, _ primaryKey: [UInt8]) -> Int {
     var writer = ByteWriter(capacity: 160)
-    writer.raw("chatelaine/v1/bucket".utf8)
+    writer.raw("chatelaine/v1/bucket")
     writer.u8(0)
     writer.u8(table.rawValue)
     writer.raw(primaryKey)

@@ -85,13 +85,13 @@ package struct TenantRow: Equatable, StoreRow {
 
   static func primaryKey(_ id: TenantID) -> [UInt8] {
     var writer = ByteWriter(capacity: 66)
-    writer.u16Prefixed(Array(id.rawValue.utf8))
+    writer.u16Prefixed(id.bytes)
     return writer.bytes
   }
 
   var canonicalFields: [UInt8] {
     var writer = ByteWriter(capacity: 128)
-    writer.u16Prefixed(Array(id.rawValue.utf8))
+    writer.u16Prefixed(id.bytes)
     writer.identifier(root.id)
     writer.u32(root.version)
     writer.u8(state.rawValue)
@@ -144,8 +144,8 @@ package struct TenantKeyRow: Equatable, StoreRow {
 
   static func primaryKey(_ tenant: TenantID, _ name: KeyName) -> [UInt8] {
     var writer = ByteWriter(capacity: 132)
-    writer.u16Prefixed(Array(tenant.rawValue.utf8))
-    writer.u16Prefixed(Array(name.rawValue.utf8))
+    writer.u16Prefixed(tenant.bytes)
+    writer.u16Prefixed(name.bytes)
     return writer.bytes
   }
 

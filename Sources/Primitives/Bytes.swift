@@ -50,7 +50,7 @@ package func erase(_ bytes: inout MutableRawSpan) {
 
 extension [UInt8] {
   /// An array of public bytes filled through an output span of exactly `rawCapacity` bytes' room.
-  package init<Failure: Error>(
+  @inlinable package init<Failure: Error>(
     rawCapacity: Int, initializingWith fill: (inout OutputRawSpan) throws(Failure) -> Void
   ) throws(Failure) {
     var failure: Failure?
@@ -80,7 +80,7 @@ extension SecureRandom {
 
 extension Span<UInt8> {
   /// Lends the same bytes as a raw span, the form that ciphers take.
-  package func withRawSpan<Result: ~Copyable, Failure: Error>(
+  @inlinable package func withRawSpan<Result: ~Copyable, Failure: Error>(
     _ body: (RawSpan) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     try body(unsafe bytes)

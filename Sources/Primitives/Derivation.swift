@@ -15,8 +15,9 @@ package enum DerivationLabel: String, Sendable, CaseIterable {
   case seal
 
   /// `chatelaine/v1/` label ‖ 0x00.
-  fileprivate var prefix: [UInt8] { Self.prefixes[self]! }
+  fileprivate var prefix: [UInt8] { self == .envelope ? Self.envelopePrefix : Self.prefixes[self]! }
 
+  private static let envelopePrefix = prefixes[.envelope]!
   private static let prefixes: [DerivationLabel: [UInt8]] = Dictionary(
     uniqueKeysWithValues: allCases.map { ($0, Array("chatelaine/v1/\($0.rawValue)".utf8) + [0]) })
 }

@@ -21,8 +21,8 @@ package enum SecretArena {
   }
 
   /// One slot or mapping. `base` never leaves this room but through a span.
-  @safe struct Allocation: @unchecked Sendable {
-    let base: UnsafeMutableRawPointer
+  @usableFromInline @safe struct Allocation: @unchecked Sendable {
+    @usableFromInline let base: UnsafeMutableRawPointer
     let count: Int
     /// Slot size of the slab; nil for a mapping of its own.
     let slotBytes: Int?

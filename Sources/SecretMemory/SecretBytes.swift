@@ -12,7 +12,7 @@
   }
 
   package let count: Int
-  private let allocation: SecretArena.Allocation
+  @usableFromInline let allocation: SecretArena.Allocation
 
   /// Fills `count` bytes of secret memory; leaving some unwritten is a bug of the caller.
   ///
@@ -34,14 +34,14 @@
   }
 
   /// Lends the bytes for the duration of a synchronous call.
-  package borrowing func withBytes<Result: ~Copyable, Failure: Error>(
+  @inlinable package borrowing func withBytes<Result: ~Copyable, Failure: Error>(
     _ body: (RawSpan) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     try body(unsafe RawSpan(_unsafeStart: allocation.base, byteCount: count))
   }
 
   /// Lends the bytes for writing; a sealed secret must not be written (the process would die).
-  package mutating func withMutableBytes<Result: ~Copyable, Failure: Error>(
+  @inlinable package mutating func withMutableBytes<Result: ~Copyable, Failure: Error>(
     _ body: (inout MutableRawSpan) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     var span = unsafe MutableRawSpan(_unsafeStart: allocation.base, byteCount: count)

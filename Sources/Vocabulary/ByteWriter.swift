@@ -24,7 +24,11 @@ package struct ByteWriter: Sendable {
     u64(value.words.3)
   }
 
-  package mutating func raw(_ value: some Collection<UInt8>) { bytes.append(contentsOf: value) }
+  package mutating func raw(_ value: [UInt8]) { bytes.append(contentsOf: value) }
+
+  package mutating func raw(_ ascii: StaticString) {
+    bytes.append(contentsOf: Array("\(ascii)".utf8))
+  }
 
   package mutating func raw(_ value: Span<UInt8>) {
     for index in value.indices { bytes.append(value[index]) }
@@ -33,13 +37,13 @@ package struct ByteWriter: Sendable {
   package mutating func zeros(_ count: Int) { bytes.append(contentsOf: repeatElement(0, count: count)) }
 
   /// One length byte, then the value; longer than 255 is a bug of the caller.
-  package mutating func u8Prefixed(_ value: some Collection<UInt8>) {
+  package mutating func u8Prefixed(_ value: [UInt8]) {
     u8(UInt8(value.count))
     raw(value)
   }
 
   /// Two length bytes, then the value; longer than 65,535 is a bug of the caller.
-  package mutating func u16Prefixed(_ value: some Collection<UInt8>) {
+  package mutating func u16Prefixed(_ value: [UInt8]) {
     u16(UInt16(value.count))
     raw(value)
   }

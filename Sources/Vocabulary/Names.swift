@@ -8,28 +8,34 @@ package enum InvalidName: Error, Equatable {
 
 /// Names a tenant: `[a-z0-9][a-z0-9._-]{0,63}`, compared byte by byte.
 package struct TenantID: Hashable, Sendable {
-  package let rawValue: String
+  /// The ASCII bytes.
+  package let bytes: [UInt8]
 
-  package init(_ bytes: Span<UInt8>) throws(InvalidName) { rawValue = try parseName(bytes) }
+  package init(_ bytes: Span<UInt8>) throws(InvalidName) { self.bytes = try parseName(bytes) }
+
+  package var rawValue: String { String(copying: bytes.span) }
 
   package init(_ text: String) throws(InvalidName) { try self.init(Array(text.utf8).span) }
 }
 
 /// Names a key within a tenant: `[a-z0-9][a-z0-9._-]{0,63}`.
 package struct KeyName: Hashable, Sendable {
-  package let rawValue: String
+  /// The ASCII bytes.
+  package let bytes: [UInt8]
 
-  package init(_ bytes: Span<UInt8>) throws(InvalidName) { rawValue = try parseName(bytes) }
+  package init(_ bytes: Span<UInt8>) throws(InvalidName) { self.bytes = try parseName(bytes) }
+
+  package var rawValue: String { String(copying: bytes.span) }
 
   package init(_ text: String) throws(InvalidName) { try self.init(Array(text.utf8).span) }
 }
 
 /// The whole grammar of names. Bytes are looked at before any `String` is made: Swift compares
 /// strings by canonical equivalence, and one "character" can be 200,000 bytes long.
-private func parseName(_ bytes: Span<UInt8>) throws(InvalidName) -> String {
+private func parseName(_ bytes: Span<UInt8>) throws(InvalidName) -> [UInt8] {
   guard bytes.count >= 1, bytes.count <= Limits.nameLengthMax else { throw .length }
   guard isName(bytes) else { throw .character }
-  return String(copying: bytes)
+  return bytes.copied()
 }
 
 /// Whether bytes are a tenant id or a key name.

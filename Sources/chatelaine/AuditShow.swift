@@ -86,7 +86,7 @@ private final class LineBuffer {
   func flush() {
     print(text, terminator: "")
     text = ""
-    unsafe fflush(nil)
+    fflush(nil)
   }
 }
 

@@ -9,7 +9,8 @@ internal import Glibc
 func runClosedUp(_ root: (some ParsableCommand).Type) -> Never {
   do {
     let policy = Hardening.Policy(
-      allowed: allowances(CommandLine.arguments), lockedBytesNeeded: 1 << 20, freeWipes: ch_wiping_free_is_linked() == 1)
+      allowed: allowances(CommandLine.arguments), lockedBytesNeeded: 1 << 20,
+      freeWipes: ch_wiping_free_is_linked() == 1)
     _ = try Hardening.close(policy)
     var command = try root.parseAsRoot()
     try command.run()

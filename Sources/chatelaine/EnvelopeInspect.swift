@@ -56,7 +56,9 @@ struct InspectedEnvelope {
       throw .wrappedKey(error)
     }
     let header = try parseHeader(bytes.span.extracting(WrappedKey.byteCount...))
-    guard wrapped.kind == .dataKey, header.kind == .dataKey, header.key.id == wrapped.key.id else { throw .local }
+    guard wrapped.kind == .dataKey, header.kind == .dataKey, header.key.id == wrapped.key.id else {
+      throw .local
+    }
     return (wrapped, header)
   }
 
@@ -99,7 +101,8 @@ extension InspectedEnvelope {
       ("commitment", header.commitment.hex), ("plaintext", "\(header.plaintextByteCount) bytes"),
     ]
     if let wrappedKey {
-      rows.append(("wrapped by", "\(wrappedKey.wrappingKey.id.hex) version \(wrappedKey.wrappingKey.version)"))
+      rows.append(
+        ("wrapped by", "\(wrappedKey.wrappingKey.id.hex) version \(wrappedKey.wrappingKey.version)"))
     }
     return rows.map { $0 + String(repeating: " ", count: 12 - $0.utf8.count) + $1 }.joined(separator: "\n")
   }

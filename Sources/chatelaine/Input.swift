@@ -14,12 +14,15 @@ enum InspectError: Error, Equatable {
 
   var sentence: String {
     switch self {
-    case .missing(let path): "\(printable(path)): there is no such file: name a file with an envelope, or - for standard input"
-    case .unreadable(let path, let errno): "\(printable(path)): it cannot be read (errno \(errno)): mend that and try again"
+    case .missing(let path):
+      "\(printable(path)): there is no such file: name a file with an envelope, or - for standard input"
+    case .unreadable(let path, let errno):
+      "\(printable(path)): it cannot be read (errno \(errno)): mend that and try again"
     case .tooLarge(let path): "\(printable(path)): more than \(inputBytesMax) bytes: this is no envelope"
     case .text(let reason): "malformed: not the text form of an envelope (\(reason))"
     case .envelope(let reason): "malformed: not an envelope (\(reason))"
-    case .wrappedKey(let reason): "malformed: not a local envelope, whose first \(WrappedKey.byteCount) bytes are a wrapped key (\(reason))"
+    case .wrappedKey(let reason):
+      "malformed: not a local envelope, whose first \(WrappedKey.byteCount) bytes are a wrapped key (\(reason))"
     case .local: "malformed: the wrapped key and the envelope after it do not belong together"
     }
   }
@@ -31,7 +34,9 @@ let inputBytesMax = 32 << 20
 /// All bytes of a file, or of standard input for `-`.
 func readInput(_ path: String) throws(InspectError) -> [UInt8] {
   let descriptor = path == "-" ? 0 : unsafe open(path, O_RDONLY | O_CLOEXEC)
-  guard descriptor >= 0 else { throw errno == ENOENT ? .missing(path: path) : .unreadable(path: path, errno: errno) }
+  guard descriptor >= 0 else {
+    throw errno == ENOENT ? .missing(path: path) : .unreadable(path: path, errno: errno)
+  }
   defer { if descriptor != 0 { _ = close(descriptor) } }
   var bytes: [UInt8] = []
   var block = [UInt8](repeating: 0, count: 65_536)

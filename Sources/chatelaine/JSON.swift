@@ -12,7 +12,8 @@ enum JSON {
     case .number(let value): String(value)
     case .bool(let value): value ? "true" : "false"
     case .array(let values): "[" + values.map(\.text).joined(separator: ",") + "]"
-    case .object(let fields): "{" + fields.map { Self.quoted($0) + ":" + $1.text }.joined(separator: ",") + "}"
+    case .object(let fields):
+      "{" + fields.map { Self.quoted($0) + ":" + $1.text }.joined(separator: ",") + "}"
     }
   }
 

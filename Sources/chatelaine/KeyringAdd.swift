@@ -4,7 +4,8 @@ internal import ChatelaineVocabulary
 
 /// `chatelaine keyring add`: the next version of the master key.
 struct KeyringAdd: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "add", abstract: "Adds the next version of the master key.")
+  static let configuration = CommandConfiguration(
+    commandName: "add", abstract: "Adds the next version of the master key.")
 
   @OptionGroup var keyring: KeyringOptions
   @Option(help: "What keeps the new version: file, passphrase (default: as the newest one).")

@@ -4,7 +4,8 @@ internal import ChatelaineCustody
 /// `chatelaine keyring check`: opens every version, and prints the key check values for comparing
 /// with a second copy.
 struct KeyringCheck: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "check", abstract: "Opens every version of a keyring.")
+  static let configuration = CommandConfiguration(
+    commandName: "check", abstract: "Opens every version of a keyring.")
 
   @OptionGroup var keyring: KeyringOptions
   @OptionGroup var passphrase: PassphraseOptions
@@ -12,7 +13,9 @@ struct KeyringCheck: ParsableCommand {
   func run() throws {
     let ring = try Keyring(at: keyring.directory, keyring.rules())
     let (rows, failure) = try checkAll(ring)
-    print(KeyringReport(path: ring.path, rows: rows, unknownNames: ring.unknownNames).rendered(json: keyring.json))
+    print(
+      KeyringReport(path: ring.path, rows: rows, unknownNames: ring.unknownNames).rendered(json: keyring.json)
+    )
     if let failure { throw failure }
     _ = try ring.headers()
   }

@@ -44,7 +44,8 @@ struct PassphraseOptions: ParsableArguments {
   @Option(name: .customLong("passphrase-fd"), help: "Read the passphrase from this file descriptor.")
   var descriptor: Int32?
 
-  @Option(name: .customLong("passphrase-credential"), help: "Read the passphrase from this systemd credential.")
+  @Option(
+    name: .customLong("passphrase-credential"), help: "Read the passphrase from this systemd credential.")
   var credential: String?
 
   func validate() throws {

@@ -4,7 +4,8 @@ internal import ChatelaineVocabulary
 
 /// `chatelaine keyring init`: a new keyring with version 1 of its master key.
 struct KeyringInit: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "init", abstract: "Makes a keyring with its first master key.")
+  static let configuration = CommandConfiguration(
+    commandName: "init", abstract: "Makes a keyring with its first master key.")
 
   @OptionGroup var keyring: KeyringOptions
   @Option(help: "What keeps the master key: file, passphrase.")

@@ -12,7 +12,9 @@ struct KeyringShow: ParsableCommand {
   func run() throws {
     let ring = try Keyring(at: keyring.directory, keyring.rules())
     let rows = try ring.headers().map { VersionRow(file: Keyring.fileName($0.key.version), header: $0) }
-    print(KeyringReport(path: ring.path, rows: rows, unknownNames: ring.unknownNames).rendered(json: keyring.json))
+    print(
+      KeyringReport(path: ring.path, rows: rows, unknownNames: ring.unknownNames).rendered(json: keyring.json)
+    )
   }
 }
 
@@ -30,12 +32,15 @@ struct VersionRow {
     if let header {
       fields += [
         ("version", .number(UInt64(header.key.version))), ("seal", .string(SealOption(header.seal).rawValue)),
-        ("createdNs", .string(String(header.created.nanoseconds))), ("created", .string(header.created.rfc3339)),
+        ("createdNs", .string(String(header.created.nanoseconds))),
+        ("created", .string(header.created.rfc3339)),
         ("keyCheckValue", .string(header.keyCheckValue.hex)),
       ]
     }
     if let cost = header?.cost {
-      fields += [("argon2MemoryKiB", .number(UInt64(cost.memoryKiB))), ("argon2Passes", .number(UInt64(cost.passes)))]
+      fields += [
+        ("argon2MemoryKiB", .number(UInt64(cost.memoryKiB))), ("argon2Passes", .number(UInt64(cost.passes))),
+      ]
     }
     if let isOpened { fields.append(("ok", .bool(isOpened))) }
     if let problem { fields.append(("problem", .string(problem))) }
@@ -46,7 +51,8 @@ struct VersionRow {
     guard let header else { return "\(file)  FAILED" }
     let state = isOpened.map { $0 ? "  ok" : "  FAILED" } ?? ""
     let cost = header.cost.map { " (\($0.memoryKiB) KiB, \($0.passes) passes)" } ?? ""
-    return "\(file)  \(header.created.rfc3339)  \(header.keyCheckValue.hex)  \(SealOption(header.seal).rawValue)\(cost)\(state)"
+    return
+      "\(file)  \(header.created.rfc3339)  \(header.keyCheckValue.hex)  \(SealOption(header.seal).rawValue)\(cost)\(state)"
   }
 }
 
@@ -60,7 +66,8 @@ struct KeyringReport {
     let id = rows.lazy.compactMap(\.header).first?.key.id
     guard !json else {
       return JSON.object([
-        ("path", .string(path)), ("keyringId", .string(id?.hex ?? "")), ("isExample", .bool(id == Keyring.exampleID)),
+        ("path", .string(path)), ("keyringId", .string(id?.hex ?? "")),
+        ("isExample", .bool(id == Keyring.exampleID)),
         ("versions", .array(rows.map(\.json))), ("unknownFiles", .array(unknownNames.map { .string($0) })),
       ]).text
     }

@@ -65,8 +65,10 @@ import Testing
 
   @Test func `files of other names are told and left alone`() throws {
     let scratch = try Scratch()
-    for name in ["notes.txt", "master-1.key", "master-000000.key", "master-+00001.key", "master-0000002.key",
-      "master-000002.key~", ".new-0011", "master-4294967296.key"] {
+    for name in [
+      "notes.txt", "master-1.key", "master-000000.key", "master-+00001.key", "master-0000002.key",
+      "master-000002.key~", ".new-0011", "master-4294967296.key",
+    ] {
       try Data("x".utf8).write(to: URL(filePath: scratch.ring + "/" + name))
     }
     expectAccepted(scratch)
@@ -116,7 +118,8 @@ import Testing
     expectRefused(.insideStore(path: ring, store: link), scratch, at: ring, rules: .init(storePath: link))
     let through = link + "/ring"
     let real = scratch.base + "/real"
-    expectRefused(.insideStore(path: through, store: real), scratch, at: through, rules: .init(storePath: real))
+    expectRefused(
+      .insideStore(path: through, store: real), scratch, at: through, rules: .init(storePath: real))
   }
 
   @Test func `a keyring in the store by a second mount of the same directory`() throws {
@@ -125,7 +128,9 @@ import Testing
     try makeDirectory(store)
     try makeDirectory(second)
     try scratch.rename("ring", "store/ring")
-    guard run("mount", "--bind", store, second) == 0 else { return print("skipped: bind mounts need CAP_SYS_ADMIN") }
+    guard run("mount", "--bind", store, second) == 0 else {
+      return print("skipped: bind mounts need CAP_SYS_ADMIN")
+    }
     defer { _ = run("umount", second) }
     let ring = second + "/ring"
     #expect(throws: Never.self) { try Door.open.enter(ring, .init(), nil) }
@@ -143,7 +148,8 @@ import Testing
       try Keyring.create(at: store + "/ring", .init(storePath: store), newVersion(), passphrase: nil)
     }
     #expect(throws: KeyringError.storeInside(path: scratch.ring, store: scratch.ring + "/store")) {
-      try Keyring.create(at: scratch.ring, .init(storePath: scratch.ring + "/store"), newVersion(), passphrase: nil)
+      try Keyring.create(
+        at: scratch.ring, .init(storePath: scratch.ring + "/store"), newVersion(), passphrase: nil)
     }
     #expect(scratch.snapshot() == before)
     _ = try Keyring.create(at: scratch.ring, .init(storePath: store), newVersion(), passphrase: nil)

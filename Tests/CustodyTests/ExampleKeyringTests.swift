@@ -56,7 +56,8 @@ import Testing
     try FileManager.default.linkItem(atPath: scratch.file, toPath: scratch.base + "/second")
     expectFlagRefuses(.hardLinked(path: scratch.file, count: 2), scratch)
     try FileManager.default.removeItem(atPath: scratch.file)
-    try FileManager.default.createSymbolicLink(atPath: scratch.file, withDestinationPath: scratch.base + "/second")
+    try FileManager.default.createSymbolicLink(
+      atPath: scratch.file, withDestinationPath: scratch.base + "/second")
     expectFlagRefuses(.fileIsSymlink(path: scratch.file), scratch)
     try FileManager.default.removeItem(atPath: scratch.file)
     try scratch.rename("second", "ring/master-000001.key")

@@ -9,7 +9,9 @@ import Testing
     let scratch = try Scratch()
     let keyring = try Keyring(at: scratch.ring)
     #expect(throws: Never.self) { try keyring.open(1, passphrase: nil) }
-    #expect(throws: KeyringError.fileMissing(path: scratch.ring + "/master-000009.key")) { try keyring.header(9) }
+    #expect(throws: KeyringError.fileMissing(path: scratch.ring + "/master-000009.key")) {
+      try keyring.header(9)
+    }
     try FileManager.default.removeItem(atPath: scratch.file)
     #expect(throws: KeyringError.fileMissing(path: scratch.file)) { try keyring.open(passphrase: nil) }
     expectSentence(.fileMissing(path: scratch.file))
@@ -19,7 +21,8 @@ import Testing
     let scratch = try Scratch()
     expectAccepted(scratch)
     try scratch.rename("ring/master-000001.key", "elsewhere")
-    try FileManager.default.createSymbolicLink(atPath: scratch.file, withDestinationPath: scratch.base + "/elsewhere")
+    try FileManager.default.createSymbolicLink(
+      atPath: scratch.file, withDestinationPath: scratch.base + "/elsewhere")
     expectRefused(.fileIsSymlink(path: scratch.file), scratch)
   }
 
@@ -76,7 +79,9 @@ import Testing
     #expect(try accessed(scratch.file) == 1_000_000)
   }
 
-  @Test(arguments: [0, 1, 64, 127, 129, 223, 225, 4096, 1 << 20]) func `a short or long file`(_ count: Int) throws {
+  @Test(arguments: [0, 1, 64, 127, 129, 223, 225, 4096, 1 << 20]) func `a short or long file`(_ count: Int)
+    throws
+  {
     let scratch = try Scratch()
     expectAccepted(scratch)
     try scratch.rewrite { bytes in bytes = (0..<count).map { $0 < bytes.count ? bytes[$0] : 0 } }
@@ -85,7 +90,8 @@ import Testing
 
   @Test func `bytes that are no master key, are of a later format, or are damaged`() throws {
     let spoilt: [(Int, UInt8, KeyringFile.Refusal)] = [
-      (0, 0x58, .magic), (1, 0x58, .magic), (2, 2, .formatVersion), (3, 0, .seal), (3, 2, .size), (3, 7, .seal),
+      (0, 0x58, .magic), (1, 0x58, .magic), (2, 2, .formatVersion), (3, 0, .seal), (3, 2, .size),
+      (3, 7, .seal),
       (4, 0xEE, .damaged), (23, 9, .damaged), (64, 0xEE, .damaged), (127, 0xEE, .damaged),
     ]
     for (offset, value, refusal) in spoilt {
@@ -110,8 +116,10 @@ import Testing
     let scratch = try Scratch(.passphrase)
     expectAccepted(scratch)
     let wrong = passphrase("correct horse batterz")
-    expectRefused(.content(path: scratch.file, .wrongPassphrase), scratch, doors: [.open, .add], passphrase: wrong)
-    expectRefused(.content(path: scratch.file, .passphraseNeeded), scratch, doors: [.open, .add], passphrase: nil)
+    expectRefused(
+      .content(path: scratch.file, .wrongPassphrase), scratch, doors: [.open, .add], passphrase: wrong)
+    expectRefused(
+      .content(path: scratch.file, .passphraseNeeded), scratch, doors: [.open, .add], passphrase: nil)
   }
 
   @Test func `a file under the name of another version`() throws {

@@ -13,8 +13,12 @@ import Testing
     let keys = try Keyring(at: scratch.ring).open(passphrase: passphrase())
     #expect(keys.keys.map(\.reference) == [made.reference])
     #expect(keys.newest.keyCheckValue == made.keyCheckValue && keys[1]?.created == created && keys[2] == nil)
-    #expect(made.reference.version == 1 && made.reference.id == keys.keyringID && keys.keyringID != Keyring.exampleID)
-    #expect(keys.newest.derivationKey.derivePublicValue(.wrap, Span()) == made.derivationKey.derivePublicValue(.wrap, Span()))
+    #expect(
+      made.reference.version == 1 && made.reference.id == keys.keyringID
+        && keys.keyringID != Keyring.exampleID)
+    #expect(
+      keys.newest.derivationKey.derivePublicValue(.wrap, Span())
+        == made.derivationKey.derivePublicValue(.wrap, Span()))
     var status = stat()
     unsafe stat(scratch.ring, &status)
     #expect(status.st_mode & 0o7777 == 0o700)
@@ -38,7 +42,7 @@ import Testing
   @Test func `a keyring is not made below nothing, by a link, or where the system refuses`() throws {
     let scratch = try Scratch(nil)
     expectCreateRefused(.parentMissing(path: scratch.base + "/a/ring"), scratch, at: scratch.base + "/a/ring")
-    try FileManager.default.createSymbolicLink(atPath: scratch.ring, withDestinationPath: "/tmp")
+    try FileManager.default.createSymbolicLink(atPath: scratch.ring, withDestinationPath: scratch.base + "/a")
     expectCreateRefused(.directoryIsSymlink(path: scratch.ring), scratch)
     #expect { try Keyring.create(at: "/sys/ring", .init(), newVersion(), passphrase: nil) } throws: { error in
       guard case KeyringError.unwritable(path: "/sys/ring", _) = error else { return false }
@@ -50,8 +54,10 @@ import Testing
     let scratch = try Scratch(nil)
     let short = KeyringError.passphraseTooShort(path: scratch.ring, minimum: 12)
     expectCreateRefused(short, scratch, seal: .passphrase, passphrase: passphrase("eleven byte"))
-    expectCreateRefused(.content(path: scratch.ring, .passphraseNeeded), scratch, seal: .passphrase, passphrase: nil)
-    _ = try Keyring.create(at: scratch.ring, .init(), newVersion(.passphrase), passphrase: passphrase("twelve bytes"))
+    expectCreateRefused(
+      .content(path: scratch.ring, .passphraseNeeded), scratch, seal: .passphrase, passphrase: nil)
+    _ = try Keyring.create(
+      at: scratch.ring, .init(), newVersion(.passphrase), passphrase: passphrase("twelve bytes"))
   }
 
   @Test func `versions go up, and a number is never used again`() throws {

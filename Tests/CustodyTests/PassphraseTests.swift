@@ -6,7 +6,8 @@ import Testing
 @Suite(.serialized) struct PassphraseTests {
   @Test func `a passphrase is what the descriptor gives, without one new line at its end`() throws {
     let scratch = try Scratch(nil)
-    _ = try Keyring.create(at: scratch.ring, .init(), newVersion(.passphrase), passphrase: passphrase("a passphrase\n!"))
+    _ = try Keyring.create(
+      at: scratch.ring, .init(), newVersion(.passphrase), passphrase: passphrase("a passphrase\n!"))
     for text in ["a passphrase\n!", "a passphrase\n!\n"] {
       #expect(throws: Never.self) { try Door.open.enter(scratch.ring, .init(), read(Array(text.utf8))) }
     }
@@ -20,8 +21,11 @@ import Testing
   @Test func `it has 1 to 1,024 bytes, any bytes`() throws {
     #expect(throws: PassphraseError.empty) { try read([]) }
     #expect(throws: PassphraseError.empty) { try read([10]) }
-    for bytes in [[0], [255], [10, 10], Array(repeating: 7, count: 1024), Array(repeating: 7, count: 1024) + [10]]
-    as [[UInt8]] {
+    for bytes in [
+      [0], [255], [10, 10], Array(repeating: 7, count: 1024), Array(repeating: 7, count: 1024) + [10],
+    ]
+      as [[UInt8]]
+    {
       #expect(throws: Never.self) { try read(bytes) }
     }
     for count in [1025, 1026, 5000] {
@@ -32,7 +36,8 @@ import Testing
 
   @Test func `a pipe that gives it piece by piece`() throws {
     let scratch = try Scratch(nil)
-    _ = try Keyring.create(at: scratch.ring, .init(), newVersion(.passphrase), passphrase: passphrase("piece by\npiece"))
+    _ = try Keyring.create(
+      at: scratch.ring, .init(), newVersion(.passphrase), passphrase: passphrase("piece by\npiece"))
     let pipe = Pipe()
     let writer = Thread {
       for piece in ["piece", " by\n", "piece\n"] {
@@ -53,7 +58,9 @@ import Testing
   @Test func `a credential is a file of the directory that systemd names`() throws {
     let scratch = try Scratch(.passphrase)
     unsafe unsetenv("CREDENTIALS_DIRECTORY")
-    #expect(throws: PassphraseError.noCredentialsDirectory) { try Passphrase.read(from: .credential("master")) }
+    #expect(throws: PassphraseError.noCredentialsDirectory) {
+      try Passphrase.read(from: .credential("master"))
+    }
     unsafe setenv("CREDENTIALS_DIRECTORY", scratch.base, 1)
     defer { unsafe unsetenv("CREDENTIALS_DIRECTORY") }
     for name in ["", ".", "..", "a/b", "../master", String(repeating: "x", count: 256)] {

@@ -13,7 +13,9 @@ func passphrase(_ text: String = "correct horse battery") -> Passphrase {
   try! Passphrase(secret(Array(text.utf8)))
 }
 
-func secret(_ bytes: [UInt8]) -> SecretBytes { SecretBytes(count: bytes.count) { $0.append(contentsOf: bytes.span) } }
+func secret(_ bytes: [UInt8]) -> SecretBytes {
+  SecretBytes(count: bytes.count) { $0.append(contentsOf: bytes.span) }
+}
 
 func newVersion(_ seal: KeyringFile.Seal = .file) -> Keyring.NewVersion {
   Keyring.NewVersion(seal: seal, cost: cheap, created: created)
@@ -32,7 +34,8 @@ final class Scratch {
   }
 
   deinit {
-    unsafe chmod(ring, 0o700)
+    // Not through a symbolic link: what it points to is not ours to change.
+    unsafe fchmodat(AT_FDCWD, ring, 0o700, AT_SYMLINK_NOFOLLOW)
     try? FileManager.default.removeItem(atPath: base)
   }
 
@@ -62,9 +65,11 @@ final class Scratch {
       var status = stat()
       unsafe lstat(base + "/" + name, &status)
       let isFile = status.st_mode & S_IFMT == S_IFREG
-      let bytes = isFile ? (try? Data(contentsOf: URL(filePath: base + "/" + name)))?.base64EncodedString() ?? "-" : ""
+      let bytes =
+        isFile ? (try? Data(contentsOf: URL(filePath: base + "/" + name)))?.base64EncodedString() ?? "-" : ""
       let changed = "\(status.st_ctim.tv_sec).\(status.st_ctim.tv_nsec)"
-      return "\(name) \(status.st_mode) \(status.st_uid) \(status.st_ino) \(status.st_nlink) \(changed) \(bytes)"
+      return
+        "\(name) \(status.st_mode) \(status.st_uid) \(status.st_ino) \(status.st_nlink) \(changed) \(bytes)"
     }
   }
 }
@@ -73,7 +78,8 @@ final class Scratch {
 enum Door: CaseIterable {
   case headers, open, add
 
-  func enter(_ path: String, _ rules: Keyring.Rules = .init(), _ passphrase: Passphrase?) throws(KeyringError) {
+  func enter(_ path: String, _ rules: Keyring.Rules = .init(), _ passphrase: Passphrase?) throws(KeyringError)
+  {
     let keyring = try Keyring(at: path, rules)
     switch self {
     case .headers: _ = try keyring.headers()
@@ -91,7 +97,9 @@ func expectRefused(
 ) {
   let before = scratch.snapshot()
   for door in doors {
-    #expect(throws: expected, sourceLocation: sourceLocation) { try door.enter(path ?? scratch.ring, rules, phrase) }
+    #expect(throws: expected, sourceLocation: sourceLocation) {
+      try door.enter(path ?? scratch.ring, rules, phrase)
+    }
   }
   #expect(scratch.snapshot() == before, sourceLocation: sourceLocation)
   expectSentence(expected, sourceLocation: sourceLocation)

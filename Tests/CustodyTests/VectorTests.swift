@@ -29,7 +29,9 @@ struct KeyringVector: Decodable, Sendable, CustomTestStringConvertible {
   /// A secret has at least one byte: an empty file never gets as far.
   var secretFile: SecretBytes? { bytes.isEmpty ? nil : secret(bytes) }
 
-  func phrase() throws -> Passphrase? { passphrase.isEmpty ? nil : try Passphrase(secret(Hex.decode(passphrase)!)) }
+  func phrase() throws -> Passphrase? {
+    passphrase.isEmpty ? nil : try Passphrase(secret(Hex.decode(passphrase)!))
+  }
 }
 
 @Suite struct KeyringVectorTests {
@@ -65,7 +67,8 @@ struct KeyringVector: Decodable, Sendable, CustomTestStringConvertible {
     #expect(answer == vector.expect)
   }
 
-  @Test(arguments: KeyringVector.all.filter { $0.expect == "ok" }) func `a file is encoded to the bytes of its vector`(
+  @Test(arguments: KeyringVector.all.filter { $0.expect == "ok" })
+  func `a file is encoded to the bytes of its vector`(
     _ vector: KeyringVector
   ) throws {
     let reference = KeyReference(id: Identifier(hex: vector.keyringId)!, version: vector.version)
@@ -89,7 +92,9 @@ struct KeyringVector: Decodable, Sendable, CustomTestStringConvertible {
       for index in vector.bytes.indices {
         var bytes = vector.bytes
         bytes[index] ^= 1 << UInt8(index % 8)
-        #expect(throws: KeyringFile.Refusal.self) { try secret(bytes).withBytes { _ = try KeyringFile.parse($0) } }
+        #expect(throws: KeyringFile.Refusal.self) {
+          try secret(bytes).withBytes { _ = try KeyringFile.parse($0) }
+        }
       }
     }
   }

@@ -33,7 +33,9 @@ func tell(_ measure: Measure) { print("\(measure.name.rawValue) \(measure.isHeld
 /// Faults while a register holds the address of a canary.
 func crash() {
   let canary = UnsafeMutableRawPointer.allocate(byteCount: 32, alignment: 16)
-  for index in 0..<32 { unsafe canary.storeBytes(of: UInt8(0xC0 + index), toByteOffset: index, as: UInt8.self) }
+  for index in 0..<32 {
+    unsafe canary.storeBytes(of: UInt8(0xC0 + index), toByteOffset: index, as: UInt8.self)
+  }
   let nowhere = unsafe UnsafeMutableRawPointer(bitPattern: 4096)!
   unsafe memcpy(nowhere, canary, 32)
 }

@@ -8,7 +8,9 @@ import Testing
   @Test func `Landlock leaves the paths it was given, directories and files, and nothing else`() throws {
     let base = try scratchDirectory()
     defer { try? FileManager.default.removeItem(at: base) }
-    let (own, other, open) = (base.appending(path: "own"), base.appending(path: "other"), base.appending(path: "open"))
+    let (own, other, open) = (
+      base.appending(path: "own"), base.appending(path: "other"), base.appending(path: "open")
+    )
     for directory in [own, other, open] {
       try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
       try Data("x".utf8).write(to: directory.appending(path: "file"))
@@ -18,7 +20,8 @@ import Testing
     guard !probe.says("landlock false this kernel") else { return print("skipped: \(probe.output)") }
     #expect(
       probe.lines.dropFirst() == [
-        "open \(files[0]) ok", "open \(files[0]) ok", "open \(files[1]) errno 13", "open \(files[1]) errno 13",
+        "open \(files[0]) ok", "open \(files[0]) ok", "open \(files[1]) errno 13",
+        "open \(files[1]) errno 13",
         "open \(files[2]) ok", "open \(files[2]) errno 13",
       ])
   }
@@ -26,11 +29,14 @@ import Testing
   @Test func `Landlock takes a regular file and a socket as writable and readable paths`() throws {
     let base = try scratchDirectory()
     defer { try? FileManager.default.removeItem(at: base) }
-    let (file, other, socket) = (base.appending(path: "file"), base.appending(path: "other"), base.appending(path: "s"))
+    let (file, other, socket) = (
+      base.appending(path: "file"), base.appending(path: "other"), base.appending(path: "s")
+    )
     try Data("x".utf8).write(to: file)
     try Data("x".utf8).write(to: other)
     try bindSocket(at: socket.path)
-    let probe = try Probe.run(["landlock", file.path, socket.path, file.path, other.path], launcher: Self.launcher)
+    let probe = try Probe.run(
+      ["landlock", file.path, socket.path, file.path, other.path], launcher: Self.launcher)
     guard !probe.says("landlock false this kernel") else { return print("skipped: \(probe.output)") }
     #expect(probe.says("landlock true"), "\(probe.output)")
     #expect(probe.lines.dropFirst().first == "open \(file.path) ok")

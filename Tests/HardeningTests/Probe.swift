@@ -11,7 +11,9 @@ struct Probe {
   func says(_ line: String) -> Bool { lines.contains { $0 == line || $0.hasPrefix(line + " ") } }
 
   /// `launcher` is a command that starts the probe, such as `prlimit --memlock=65536`.
-  static func run(_ arguments: [String], launcher: [String] = [], environment: [String: String] = [:]) throws -> Probe {
+  static func run(_ arguments: [String], launcher: [String] = [], environment: [String: String] = [:]) throws
+    -> Probe
+  {
     let command = launcher + [path] + arguments
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
@@ -35,6 +37,9 @@ struct Probe {
 
   /// Starts the probe as a user whom RLIMIT_MEMLOCK binds.
   static let asUser = geteuid() == 0 ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : []
+
+  /// A build below a directory that only root may enter cannot be started by anybody else.
+  static let userCanStart = ((try? run(["free"], launcher: asUser + ["env"]))?.says("wipes")) == true
 
   /// The probe is built next to the test bundle, which runs as a program here.
   private static let path: String = {

@@ -1,0 +1,80 @@
+internal import ChatelaineAuditTrail
+internal import ChatelaineCustody
+internal import ChatelaineEnvelopes
+internal import ChatelainePrimitives
+internal import ChatelaineSecretMemory
+internal import ChatelaineVocabulary
+internal import Glibc
+
+// One libFuzzer program for all parsers of bytes from outside; CHATELAINE_FUZZ_TARGET names which.
+// Each target also checks that what was accepted has one encoding only.
+
+/// A parser under test: takes any bytes, must never trap.
+private let target: @Sendable (Span<UInt8>) -> Void = {
+  let name = unsafe getenv("CHATELAINE_FUZZ_TARGET").map { unsafe String(cString: $0) } ?? ""
+  switch name {
+  case "envelope": return fuzzEnvelope
+  case "wrapped-key": return fuzzWrappedKey
+  case "entry": return fuzzEntry
+  case "frame": return fuzzFrame
+  case "keyring": return fuzzKeyring
+  case "planted": return fuzzPlanted
+  default: fatalError("set CHATELAINE_FUZZ_TARGET to envelope, wrapped-key, entry, frame, keyring or planted")
+  }
+}()
+
+@_cdecl("LLVMFuzzerTestOneInput")
+public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+  let bytes = unsafe UnsafeBufferPointer(start: start, count: count)
+  target(unsafe Span(_unsafeElements: bytes))
+  return 0
+}
+
+private func fuzzEnvelope(_ bytes: Span<UInt8>) {
+  if let header = try? Envelope.parseHeader(bytes) {
+    precondition(header.plaintextByteCount == bytes.count - Envelope.overheadByteCount)
+    precondition((header.key.version == 0) == (header.kind == .dataKey))
+  }
+  if let decoded = try? TextForm.decode(bytes) {
+    precondition(bytes.equals(TextForm.encode(decoded.span)), "two texts for the same bytes")
+  }
+}
+
+private func fuzzWrappedKey(_ bytes: Span<UInt8>) {
+  if let wrapped = try? WrappedKey(bytes) {
+    precondition(bytes.equals(wrapped.bytes))
+    precondition(wrapped.wrappingKey.version >= 1)
+  }
+}
+
+private func fuzzEntry(_ bytes: Span<UInt8>) {
+  let isValid = (try? AuditEntry.validate(bytes)) != nil
+  let entry = try? AuditEntry(parsing: bytes)
+  precondition(isValid == (entry != nil), "the two readers of entries disagree")
+  if let entry { precondition(bytes.equals(entry.encoded()), "two encodings of the same entry") }
+}
+
+/// The first byte picks which of the log's other parsers; the rest is its input.
+private func fuzzFrame(_ bytes: Span<UInt8>) {
+  guard bytes.count > 0 else { return }
+  let rest = bytes.extracting(1...)
+  switch bytes[0] % 3 {
+  case 0:
+    if let header = Frame.selfContained(rest, alignment: 512, frameBytesMax: 131_072) {
+      precondition(header.paddedByteCount(alignment: 512) <= 131_584)
+    }
+  case 1:
+    if let header = try? SegmentHeader(parsing: rest) { precondition(rest.equals(header.encoded())) }
+  default:
+    if let epoch = try? EpochDescriptor(parsing: rest) { precondition(rest.equals(epoch.encoded())) }
+  }
+}
+
+private func fuzzKeyring(_ bytes: Span<UInt8>) {
+  bytes.withRawSpan { bytes in _ = try? KeyringFile.parse(bytes) }
+}
+
+/// The control: a parser with a bug that the fuzzer must find.
+private func fuzzPlanted(_ bytes: Span<UInt8>) {
+  if bytes.count > 3, bytes[0] == 0x43, bytes[1] == 0x48, bytes[2] == 0x01 { precondition(bytes[3] != 0xff, "planted") }
+}

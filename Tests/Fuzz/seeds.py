@@ -1,0 +1,30 @@
+"""Writes the vectors of one format as seed inputs for its fuzz target: seeds.py TARGET DIRECTORY."""
+import json
+import pathlib
+import sys
+
+target, directory = sys.argv[1], pathlib.Path(sys.argv[2])
+vectors = pathlib.Path(__file__).parent.parent / "Vectors"
+fields = {
+    "envelope": [("envelope.json", "envelope")],
+    "wrapped-key": [("wrapped-key.json", "wrapped")],
+    "entry": [("entry.json", "entry")],
+    "keyring": [("keyring.json", "file")],
+}
+seeds = []
+for name, field in fields.get(target, []):
+    seeds += [bytes.fromhex(v[field]) for v in json.loads((vectors / name).read_text())["vectors"]]
+if target == "envelope":
+    seeds += [v["text"].encode() for v in json.loads((vectors / "text.json").read_text())["vectors"]]
+if target == "frame":
+    log = vectors / "logs" / "valid-three-segments"
+    seeds += [b"\2" + (log / "epoch-000001").read_bytes()]
+    for segment in sorted(log.glob("*.seg")):
+        content = segment.read_bytes()
+        seeds.append(b"\1" + content[:4096])
+        at = content.find(b"CHF1")
+        while at >= 0:
+            seeds.append(b"\0" + content[at:at + 4096])
+            at = content.find(b"CHF1", at + 1)
+for number, seed in enumerate(s for s in seeds if len(s) <= 8192):
+    (directory / f"seed-{number:04}").write_bytes(seed)
