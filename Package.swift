@@ -138,6 +138,12 @@ let package = Package(
         "TestSupport", "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives",
         "SecretMemory", "Vocabulary",
       ], uses: [grdb]),
+    tests(
+      "KeyService",
+      knows: [
+        "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives", "SecretMemory",
+        "Vocabulary",
+      ], uses: [grdb]),
   ]
 )
 

@@ -13,7 +13,7 @@ import Synchronization
 final class Bench: Sendable {
   let directory: URL
   private let sequence = Mutex<UInt64>(1)
-  private let storeKey: [UInt8]
+  let storeKey: [UInt8]
 
   init(storeKey: [UInt8] = SecureRandom.bytes(32)) throws {
     self.storeKey = storeKey
@@ -25,10 +25,7 @@ final class Bench: Sendable {
 
   var path: String { directory.appending(path: "store.db").path }
 
-  func secret() -> SecretBytes {
-    let bytes = storeKey
-    return SecretBytes(count: 32) { $0.append(contentsOf: bytes.span) }
-  }
+  func secret() -> SecretBytes { SecretBytes(count: 32) { output in for byte in storeKey { output.append(byte) } } }
 
   func create() throws -> KeyStore {
     let master = KeyReference(id: Identifier(high: 1, low: 1), version: 1)
@@ -114,9 +111,9 @@ extension TenantRow {
 }
 
 extension TenantKeyRow {
-  static func sample(_ tenantName: String, _ name: String) -> TenantKeyRow {
+  static func sample(_ owner: TenantID, _ name: KeyName) -> TenantKeyRow {
     TenantKeyRow(
-      tenant: KeyStoreTests.tenant(tenantName), name: key(name), id: SecureRandom.identifier(), purpose: .seal, suite: .aes256GCM,
+      tenant: owner, name: name, id: SecureRandom.identifier(), purpose: .seal, suite: .aes256GCM,
       state: .enabled, created: WallTime(nanoseconds: 8), currentVersion: 1, floorVersion: 1, budgetMessages: 10,
       budgetBytes: 20)
   }

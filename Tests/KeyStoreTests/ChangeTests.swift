@@ -33,7 +33,7 @@ import Testing
     let head = store.head
     #expect(throws: KeyStoreError.taken(record: "x")) {
       try store.change(intentSequence: 9, intentLeafHash: .zero) { (change) throws(KeyStoreError) in
-        change.put(TenantKeyRow.sample("acme", "k"))
+        change.put(TenantKeyRow.sample(tenant("acme"), key("k")))
         throw .taken(record: "x")
       }
     }

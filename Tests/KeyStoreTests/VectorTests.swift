@@ -90,7 +90,8 @@ struct RowVectors: Decodable {
 
   func derivationKey() -> DerivationKey {
     let bytes = Hex.decode(storeKey) ?? []
-    return SecretBytes(count: 32) { $0.append(contentsOf: bytes.span) }.withBytes { DerivationKey($0) }
+    let secret = SecretBytes(count: 32) { output in for byte in bytes { output.append(byte) } }
+    return secret.withBytes { DerivationKey($0) }
   }
 }
 

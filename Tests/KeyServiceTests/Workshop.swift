@@ -1,0 +1,131 @@
+import ChatelaineAuditLog
+import ChatelaineAuditTrail
+import ChatelaineEnvelopes
+import ChatelaineKeyStore
+import ChatelainePrimitives
+import ChatelaineVocabulary
+import Foundation
+import GRDB
+
+@testable import ChatelaineCustody
+@testable import ChatelaineKeyService
+
+/// A store, its log and its master key in a directory that goes away with it.
+final class Workshop: Sendable {
+  let directory: URL
+  let masterKeys: MasterKeySet
+  let options: LogOptions
+  let caller = Caller.command(uid: 1000, pid: 77, requestID: Identifier(high: 5, low: 6))
+
+  init(masterKeys: MasterKeySet = .random()) throws {
+    directory = FileManager.default.temporaryDirectory.appending(path: "chatelaine-" + UUID().uuidString)
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    self.masterKeys = masterKeys
+    var options = LogOptions()
+    options.firstSegmentBytes = 1 << 18
+    options.segmentBytes = 1 << 18
+    options.frameBytesMax = 1 << 17
+    options.alignment = 512
+    self.options = options
+  }
+
+  deinit { try? FileManager.default.removeItem(at: directory) }
+
+  var storePath: String { directory.appending(path: "store.db").path }
+  var logPath: String { directory.appending(path: "log").path }
+
+  func storage() throws -> FileStorage { try FileStorage(path: logPath, exclusively: true) }
+
+  /// Makes log and store.
+  func initialize() throws {
+    try FileManager.default.createDirectory(atPath: logPath, withIntermediateDirectories: true)
+    try KeyService.initialize(
+      storePath: storePath, log: storage(), logName: "test", options: options, masterKeys: masterKeys, caller: caller)
+  }
+
+  func open(
+    _ keys: MasterKeySet? = nil, on storage: (any LogStorage)? = nil
+  ) throws -> (KeyService, StartReport) {
+    try KeyService.open(
+      storePath: storePath, log: try storage ?? self.storage(), options: options, masterKeys: keys ?? masterKeys)
+  }
+
+  /// Opens, works, closes.
+  @discardableResult
+  func running<Value>(_ body: (KeyService) throws -> Value) throws -> Value {
+    let service = try open().0
+    defer { service.close() }
+    return try body(service)
+  }
+
+  /// The error of a start that must be refused, or nil where it was not.
+  func refusalToOpen(_ keys: MasterKeySet? = nil) -> StartError? {
+    do {
+      try open(keys).0.close()
+      return nil
+    } catch let error as StartError { return error } catch { return nil }
+  }
+
+  /// Every entry of the log, as an auditor reads it.
+  func entries() throws -> [(entry: AuditEntry, leafHash: Digest)] {
+    var reader = try LogReader(FileStorage(path: logPath, exclusively: false))
+    var entries: [(AuditEntry, Digest)] = []
+    _ = try reader.readAvailable { bytes in
+      if let entry = try? AuditEntry(parsing: bytes) { entries.append((entry, AuditEntry.leafHash(bytes))) }
+    }
+    return entries
+  }
+
+  /// Runs SQL on the closed store as somebody with a shell would.
+  func sql(_ statements: String...) throws {
+    let database = try DatabaseQueue(path: storePath)
+    try database.writeWithoutTransaction { for statement in statements { try $0.execute(sql: statement) } }
+    try database.close()
+  }
+
+  // MARK: Copies
+
+  /// A copy of all files, with the same keys.
+  func copy() throws -> Workshop {
+    let copy = try Workshop(masterKeys: masterKeys)
+    try FileManager.default.removeItem(at: copy.directory)
+    try FileManager.default.copyItem(at: directory, to: copy.directory)
+    return copy
+  }
+
+  /// Puts the store of an earlier copy back.
+  func restoreStore(of other: Workshop) throws {
+    try FileManager.default.removeItem(atPath: storePath)
+    try FileManager.default.copyItem(atPath: other.storePath, toPath: storePath)
+  }
+
+  func restoreLog(of other: Workshop) throws {
+    try FileManager.default.removeItem(atPath: logPath)
+    try FileManager.default.copyItem(atPath: other.logPath, toPath: logPath)
+  }
+
+  /// Name and bytes of every file of a directory.
+  static func contents(_ directory: URL) throws -> [String: Data] {
+    var files: [String: Data] = [:]
+    for name in try FileManager.default.subpathsOfDirectory(atPath: directory.path) {
+      files[name] = try? Data(contentsOf: directory.appending(path: name))
+    }
+    return files
+  }
+}
+
+extension MasterKeySet {
+  static func random(id: Identifier = SecureRandom.identifier(), versions: ClosedRange<UInt32> = 1...1) -> MasterKeySet {
+    MasterKeySet(versions.map { .random(as: KeyReference(id: id, version: $0), created: WallTime(nanoseconds: 9)) })
+  }
+}
+
+func tenant(_ name: String) -> TenantID {
+  guard let id = try? TenantID(name) else { preconditionFailure("a test names tenants well") }
+  return id
+}
+
+func key(_ name: String) -> KeyName {
+  guard let name = try? KeyName(name) else { preconditionFailure("a test names keys well") }
+  return name
+}
