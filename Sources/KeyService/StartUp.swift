@@ -61,6 +61,7 @@ extension KeyService {
     storePath: String, log storage: any LogStorage, logName: String, options: LogOptions = LogOptions(),
     masterKeys: MasterKeySet, caller: Caller, clock: LogClock = .system
   ) throws(StartError) {
+    try selfTest()
     do throws(KeyStoreError) { try KeyStore.checkFree(path: storePath) } catch { throw .store(error) }
     do throws(LogError) { _ = try LogWriter.create(in: storage, name: logName, options: options, clock: clock) } catch {
       throw .log(error)
@@ -102,6 +103,7 @@ extension KeyService {
     storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(), masterKeys: MasterKeySet,
     clock: LogClock = .system, onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }
   ) throws(StartError) -> (KeyService, StartReport) {
+    try selfTest()
     let store: KeyStore
     do throws(KeyStoreError) { store = try openStore(storePath, masterKeys) } catch { throw .store(error) }
     var history = StoreHistory()
