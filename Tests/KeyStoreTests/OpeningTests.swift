@@ -91,6 +91,19 @@ import Testing
     try newer.close()
   }
 
+  @Test func `a closed store is one file that is all of it`() throws {
+    let bench = try Bench()
+    let store = try bench.create()
+    try bench.put(store, TenantRow.sample("acme"))
+    #expect(try store.tenant(tenant("acme")) != nil)
+    #expect(try bench.contents().count == 3)
+    try store.close()
+    #expect(try bench.contents().keys.sorted() == ["store.db"])
+    let copy = try Bench(storeKey: bench.storeKey)
+    try FileManager.default.copyItem(atPath: bench.path, toPath: copy.path)
+    #expect(try copy.open().head == store.head)
+  }
+
   @Test func `a store that was not closed opens from its journal`() throws {
     let bench = try Bench()
     let store = try bench.create()
