@@ -47,7 +47,13 @@ package final class KeyStore: Sendable {
 
   package var storeRow: StoreHeadRow { state.withLock { $0.head } }
 
-  package func close() throws(KeyStoreError) { try translating("closing the store") { try pool.close() } }
+  /// Closes the database; its one file is then all of it.
+  package func close() throws(KeyStoreError) {
+    // why: GRDB closes the writer first, and the last connection, a reading one, may not empty the journal:
+    // a copy of the file alone would be an old store, and what was erased would stay in the journal.
+    pool.invalidateReadOnlyConnections()
+    try translating("closing the store") { try pool.close() }
+  }
 
   // MARK: Reading
 

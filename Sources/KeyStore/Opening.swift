@@ -90,8 +90,7 @@ extension KeyStore {
   package static func open(path: String, storeKey opener: StoreKeyOpener) throws(KeyStoreError) -> KeyStore {
     guard unsafe access(path, F_OK) == 0 else { throw .missing(path: path) }
     try Schema.checkFile(path)
-    let pool = try openPool(path: path)
-    let stored = try translating("reading the store") { try pool.read { try StoredHead($0, path: path) } }
+    let stored = try readHead(path)
     let head = stored.head
     let storeKey = try opener(
       StoreKeyWrapping(
@@ -103,12 +102,26 @@ extension KeyStore {
     guard authenticator.mac(of: head) == stored.mac else { throw .tampered(record: "the store") }
     let tree = BucketTree(digests: stored.bucketDigests)
     guard tree.root == head.root else { throw .rootMismatch(generation: head.generation) }
+    let pool = try openPool(path: path)
     try translating("migrating the store") { try pool.writeWithoutTransaction { try Schema.migrate($0) } }
     let store = KeyStore(pool: pool, authenticator: authenticator, head: head, tree: tree)
     // The version that wraps the store key, checked like any row.
     let version = head.wrappedStoreKey.wrappingKey.version
     guard try store.masterVersion(version) != nil else { throw .tampered(record: "master key version \(version)") }
     return store
+  }
+
+  /// why: a pool writes as soon as it is opened (GRDB makes and drops a table); a store that is refused
+  /// stays as it was. A connection that may write takes its journal away again when it is closed.
+  private static func readHead(_ path: String) throws(KeyStoreError) -> StoredHead {
+    try translating("reading the store") {
+      var configuration = Configuration()
+      configuration.busyMode = .timeout(5)
+      let queue = try DatabaseQueue(path: path, configuration: configuration)
+      let head = Result { try queue.read { try StoredHead($0, path: path) } }
+      try queue.close()
+      return try head.get()
+    }
   }
 
   private static func openPool(path: String) throws(KeyStoreError) -> DatabasePool {

@@ -102,7 +102,7 @@ import Testing
     let new = try Workshop()
     try FileManager.default.createDirectory(atPath: new.logPath, withIntermediateDirectories: true)
     let storage = WatchedStorage(try new.storage())
-    storage.fail(.write, from: 2, errno: 28)  // The intent, the outcome.
+    storage.fail(.write, from: 4, errno: 28)  // A start writes zeros and a page, then come intent and outcome.
     #expect(throws: StartError.self) {
       try KeyService.initialize(
         storePath: new.storePath, log: storage, logName: "test", options: new.options, masterKeys: new.masterKeys,

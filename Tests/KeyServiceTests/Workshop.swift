@@ -83,6 +83,17 @@ final class Workshop: Sendable {
     try database.close()
   }
 
+  /// Every row of every table, as text.
+  func rows() throws -> [String] {
+    let database = try DatabaseQueue(path: storePath)
+    defer { try? database.close() }
+    return try database.read { database in
+      try ["store", "master_versions", "tenants", "tenant_keys", "key_versions", "buckets"].flatMap { table in
+        try Row.fetchAll(database, sql: "SELECT * FROM \(table)").map { "\(table) \($0.debugDescription)" }
+      }
+    }
+  }
+
   // MARK: Copies
 
   /// A copy of all files, with the same keys.
