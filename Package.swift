@@ -105,12 +105,13 @@ let package = Package(
     tool("chatelaine-drill", knows: ["AuditLog", "AuditTrail", "Vocabulary"]),
 
     .target(
-      name: "ChatelaineClient", dependencies: ["Envelopes", "Vocabulary"].map(target), path: "Sources/ChatelaineClient",
-      swiftSettings: strict),
+      name: "ChatelaineClient", dependencies: ["ChatelaineEnvelopes", "ChatelaineVocabulary"],
+      path: "Sources/ChatelaineClient", swiftSettings: strict),
     tool(
       "chatelaine-tour",
       knows: [
-        "AuditLog", "AuditTrail", "Custody", "Hardening", "KeyService", "Primitives", "SecretMemory", "Vocabulary",
+        "AuditLog", "AuditTrail", "Custody", "Hardening", "KeyService", "KeyStore", "Primitives", "SecretMemory",
+        "Vocabulary",
       ], uses: [arguments]),
 
     support("TestSupport", knows: ["Primitives", "SecretMemory", "Vocabulary"], path: "Tests/Support"),
@@ -118,6 +119,9 @@ let package = Package(
       "LogTestSupport", knows: ["TestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"],
       path: "Tests/LogSupport"),
     tests("Tidy", knows: ["TestSupport"]),
+    .testTarget(
+      name: "ChatelaineClientTests", dependencies: ["ChatelaineClient", "ChatelaineTestSupport"],
+      path: "Tests/ChatelaineClientTests", swiftSettings: strict),
     tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
     tests("SecretMemory", knows: ["CSystem", "TestSupport", "SecretMemory"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
@@ -127,16 +131,19 @@ let package = Package(
     tests("Custody", knows: ["Custody", "Primitives", "SecretMemory", "Vocabulary"]),
     tests("AuditTrail", knows: ["TestSupport", "LogTestSupport", "AuditTrail", "Primitives", "Vocabulary"]),
     tests("AuditLog", knows: ["TestSupport", "LogTestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"]),
-
-    // ---- key store and key service: begin
     tests("KeyStore", knows: ["Envelopes", "KeyStore", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb]),
+    tests(
+      "ServiceRules",
+      knows: [
+        "TestSupport", "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives",
+        "SecretMemory", "Vocabulary",
+      ], uses: [grdb]),
     tests(
       "KeyService",
       knows: [
         "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives", "SecretMemory",
         "Vocabulary",
       ], uses: [grdb]),
-    // ---- key store and key service: end
   ]
 )
 

@@ -132,7 +132,7 @@ struct SegmentWalk {
       throw .corrupt(LogFault(.fileSize, segment: number, offset: file.size, sequence: verifier.nextSequence), file: name)
     }
     guard let last = try lastNonZero(from: end) else { return .clean }
-    guard try !hasFrame(numbered: verifier.nextFrame + 1, from: end, to: last, segment) else {
+    guard try !hasFrame(numbered: verifier.nextFrame, from: end, to: last, segment) else {
       throw .corrupt(try named(fault, verifier, segment), file: name)
     }
     if last >= end + UInt64(segment.frameBytesMax) {

@@ -106,6 +106,7 @@ package struct Reason: LogWord {
   package static let body = Reason(rawValue: 8)
   package static let conflict = Reason(rawValue: 14)
   package static let store = Reason(rawValue: 18)
+  package static let purpose = Reason(rawValue: 19)
 
   package static let words: [UInt16: String] = [
     0: "none", 1: "policy", 2: "no-such-tenant", 3: "no-such-key", 4: "key-disabled", 5: "key-destroyed",
@@ -131,7 +132,7 @@ package struct Door: LogWord {
 }
 
 package struct PrincipalKind: LogWord {
-  package static let kind = "principal"
+  package static let kind = "principal-kind"
   package let rawValue: UInt8
   package init(rawValue: UInt8) { self.rawValue = rawValue }
 

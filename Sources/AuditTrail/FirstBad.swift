@@ -16,7 +16,7 @@ extension ChainVerifier {
     for sequence in nextSequence..<nextSequence + count {
       let length = Int((try? cursor.u32(bytes)) ?? 0)
       var link = ByteCursor(at: cursor.offset + 16)
-      guard (try? link.digest(bytes)) == previous else { return max(nextSequence, sequence &- 1) }
+      guard (try? link.digest(bytes)) == previous else { return max(nextSequence, max(sequence, 1) - 1) }
       guard let range = try? cursor.range(length, bytes) else { return sequence }
       let entry = bytes.extracting(range)
       guard (try? AuditEntry.validate(entry)) != nil, Self.u64(entry, at: 8) == sequence else { return sequence }

@@ -26,6 +26,8 @@ public struct EnvelopeDescription: Equatable, Sendable {
   public struct Malformed: Error, Equatable, Sendable {
     /// A stable word, such as `magic` or `keyVersion`.
     public let code: String
+
+    public init(code: String) { self.code = code }
   }
 
   public let suite: Suite

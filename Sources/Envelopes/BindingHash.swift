@@ -1,12 +1,18 @@
 internal import ChatelainePrimitives
 package import ChatelaineVocabulary
 
+/// C of an envelope, and whether a subject is in it: an envelope's kind says whether one must be.
+package struct ContextHash: Equatable, Sendable {
+  package let digest: Digest
+  package let bindsSubject: Bool
+}
+
 /// What a context hash and a record hash bind, as 32 bytes that go into derivation and AAD.
 package enum BindingHash {
   /// `C = SHA-256("chatelaine/v1/context" ‖ 0x00 ‖ u16 tenant ‖ u16 subject ‖ u16 pairs ‖ (u16 key ‖ u16 value)…)`.
   package static func context(
     tenant: TenantID, subject: [UInt8] = [], _ context: EncryptionContext = .empty
-  ) -> Digest {
+  ) -> ContextHash {
     var input = HashInput()
     input.append(contextLabel)
     input.appendPrefixed(tenant.bytes)
@@ -16,7 +22,7 @@ package enum BindingHash {
       input.appendPrefixed(pair.key)
       input.appendPrefixed(pair.value)
     }
-    return input.hash()
+    return ContextHash(digest: input.hash(), bindsSubject: !subject.isEmpty)
   }
 
   private static let contextLabel = Array("chatelaine/v1/context".utf8) + [0]
@@ -73,7 +79,13 @@ private struct HashInput {
   }
 
   mutating func append(_ bytes: [UInt8]) {
-    for byte in bytes { append(byte) }
+    guard bytes.count <= Self.capacity - count else {
+      for byte in bytes { append(byte) }
+      return
+    }
+    var target = buffer.mutableSpan
+    for index in bytes.indices { target[count + index] = bytes[index] }
+    count += bytes.count
   }
 
   mutating func appendCount(_ value: Int) {

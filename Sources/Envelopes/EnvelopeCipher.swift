@@ -1,6 +1,6 @@
 package import ChatelainePrimitives
 internal import ChatelaineSecretMemory
-package import ChatelaineVocabulary
+internal import ChatelaineVocabulary
 
 /// Seals and opens envelopes. Not `Sendable`: one object a thread or event loop.
 package final class EnvelopeCipher {
@@ -10,29 +10,32 @@ package final class EnvelopeCipher {
 
   /// Appends an envelope of `plaintext`; needs `plaintext.byteCount + 96` free bytes.
   ///
-  /// `salt` is 24 fresh random bytes. `contextHash` is `BindingHash.context`.
+  /// `salt` is 24 fresh random bytes. `contextHash` binds a subject if, and only if, the key is one's.
   package func seal(
-    _ plaintext: RawSpan, as selector: Envelope.Selector, key: borrowing DerivationKey, contextHash: Digest,
+    _ plaintext: RawSpan, as selector: Envelope.Selector, key: borrowing DerivationKey, contextHash: ContextHash,
     salt: Span<UInt8>, appendingTo output: inout OutputRawSpan
   ) {
     precondition(salt.count == CommittingAEAD.saltByteCount, "a salt is 24 bytes")
+    precondition(contextHash.fits(selector.kind), "a subject belongs to the envelopes of subject keys")
     var bound = InlineArray<48, UInt8>(repeating: 0)
     writeBound(selector, salt: salt, into: &bound)
     output.append(contentsOf: bound.span)
-    let extra = contextHash.inlineBytes
+    let extra = contextHash.digest.inlineBytes
     aead.seal(
       plaintext, suite: selector.suite, label: .envelope, key: key, bound: bound.span, extra: extra.span,
       appendingTo: &output)
   }
 
-  /// Appends the plaintext of an envelope that has been parsed; needs `envelope.count - 96` free bytes.
+  /// Appends the plaintext of an envelope that was parsed as `selector`; needs `envelope.count - 96` free
+  /// bytes.
   package func open(
-    _ envelope: Span<UInt8>, suite: Suite, key: borrowing DerivationKey, contextHash: Digest,
-    appendingTo output: inout OutputRawSpan
+    _ envelope: Span<UInt8>, as selector: Envelope.Selector, key: borrowing DerivationKey,
+    contextHash: ContextHash, appendingTo output: inout OutputRawSpan
   ) throws(CommittingAEAD.Refusal) {
-    let extra = contextHash.inlineBytes
+    guard contextHash.fits(selector.kind) else { throw .keyOrContext }
+    let extra = contextHash.digest.inlineBytes
     try aead.open(
-      envelope.extracting(Envelope.boundByteCount...), suite: suite, label: .envelope, key: key,
+      envelope.extracting(Envelope.boundByteCount...), suite: selector.suite, label: .envelope, key: key,
       bound: envelope.extracting(0..<Envelope.boundByteCount), extra: extra.span, appendingTo: &output)
   }
 
@@ -51,4 +54,8 @@ package final class EnvelopeCipher {
     for index in 0..<4 { bound[20 + index] = UInt8(truncatingIfNeeded: selector.key.version >> (24 - 8 * index)) }
     for index in salt.indices { bound[24 + index] = salt[index] }
   }
+}
+
+extension ContextHash {
+  fileprivate func fits(_ kind: EnvelopeKind) -> Bool { bindsSubject == (kind == .subjectKey) }
 }

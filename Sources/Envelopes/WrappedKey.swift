@@ -56,7 +56,8 @@ package final class KeyWrapper {
 
   package init() throws(CipherUnavailable) { aead = try CommittingAEAD() }
 
-  /// Wraps 32 bytes of key, bound to `binding`: `BindingHash.record`, or the context hash for a data key.
+  /// Wraps 32 bytes of key, bound to `binding`: `BindingHash.record`, or for a data key the digest of
+  /// `BindingHash.context` with no subject.
   package func wrap(
     _ key: borrowing SecretBytes, kind: WrappedKeyKind, as reference: KeyReference,
     under wrappingKey: borrowing DerivationKey, wrappingKeyReference: KeyReference, binding: Digest
@@ -98,11 +99,17 @@ package final class KeyWrapper {
     return wrapped
   }
 
-  /// Unwraps into secret memory. The caller has matched `wrapped.wrappingKey` with the key it holds.
+  /// Unwraps into secret memory what says that it is this key under this wrapping key.
+  ///
+  /// `reference` is nil where no row names the key: a data key, the store key.
   package func unwrap(
-    _ wrapped: WrappedKey, under wrappingKey: borrowing DerivationKey, binding: Digest,
+    _ wrapped: WrappedKey, kind: WrappedKeyKind, as reference: KeyReference?,
+    under wrappingKey: borrowing DerivationKey, wrappingKeyReference: KeyReference, binding: Digest,
     keeping: SecretBytes.Keeping = .slab
   ) throws(CommittingAEAD.Refusal) -> SecretBytes {
+    guard wrapped.kind == kind, wrapped.wrappingKey == wrappingKeyReference,
+      reference == nil || wrapped.key == reference
+    else { throw .keyOrContext }
     let extra = binding.inlineBytes
     defer { aead.scrub() }
     return try SecretBytes(count: DerivationKey.byteCount, keeping: keeping) { output throws(CommittingAEAD.Refusal) in

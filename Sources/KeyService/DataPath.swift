@@ -13,7 +13,8 @@ package final class DataPath {
   let cipher: EnvelopeCipher
   private var keys: KeysAtHand
 
-  package init(_ service: KeyService, keysAtHandMax: Int = 10_000) throws(CipherUnavailable) {
+  /// A key at hand takes about 1 KiB of locked memory: bound them by what RLIMIT_MEMLOCK allows.
+  package init(_ service: KeyService, keysAtHandMax: Int = 2_000) throws(CipherUnavailable) {
     self.service = service
     cipher = try EnvelopeCipher()
     keys = KeysAtHand(capacity: keysAtHandMax)

@@ -44,10 +44,11 @@ extension DataPath {
     entry.keyID = selector.key.id
     entry.keyVersion = selector.key.version
     let key = try openedKey(selector.key, of: tenant)
+    guard key.row.purpose == .seal else { throw Refusal(reason: .purpose) }
     let hash = BindingHash.context(tenant: tenant, context)
     let count = envelope.count - Envelope.overheadByteCount
     do throws(CommittingAEAD.Refusal) {
-      let plaintext = try open(envelope, selector.suite, key, hash, count: count)
+      let plaintext = try open(envelope, selector, key, hash, count: count)
       entry.note(key, byteCount: count, contextHash: hash)
       return plaintext
     } catch {
@@ -58,16 +59,16 @@ extension DataPath {
 
   /// Opens into secret memory, which has no pages for nothing: an empty text is checked and given as nil.
   private func open(
-    _ envelope: Span<UInt8>, _ suite: Suite, _ key: OpenedKey, _ hash: Digest, count: Int
+    _ envelope: Span<UInt8>, _ selector: Envelope.Selector, _ key: OpenedKey, _ hash: ContextHash, count: Int
   ) throws(CommittingAEAD.Refusal) -> SecretBytes? {
     guard count > 0 else {
       _ = try [UInt8](rawCapacity: 0) { (output) throws(CommittingAEAD.Refusal) in
-        try cipher.open(envelope, suite: suite, key: key.key, contextHash: hash, appendingTo: &output)
+        try cipher.open(envelope, as: selector, key: key.key, contextHash: hash, appendingTo: &output)
       }
       return nil
     }
     return try SecretBytes(count: count) { (output) throws(CommittingAEAD.Refusal) in
-      try cipher.open(envelope, suite: suite, key: key.key, contextHash: hash, appendingTo: &output)
+      try cipher.open(envelope, as: selector, key: key.key, contextHash: hash, appendingTo: &output)
     }
   }
 

@@ -33,7 +33,7 @@ extension DataPath {
 }
 
 extension AuditEntry {
-  mutating func note(_ key: OpenedKey, byteCount: Int, contextHash: Digest) {
+  mutating func note(_ key: OpenedKey, byteCount: Int, contextHash: ContextHash) {
     outcome = .ok
     keyName = key.row.name
     keyID = key.row.id
@@ -41,7 +41,7 @@ extension AuditEntry {
     items = [
       Item(
         outcome: .ok, byteCount: UInt32(clamping: byteCount),
-        contextDigest: key.contextKey.authenticate(contextHash.inlineBytes.span, Span()))
+        contextDigest: key.contextKey.authenticate(contextHash.digest.inlineBytes.span, Span()))
     ]
   }
 

@@ -43,12 +43,12 @@ struct KnownAnswer {
     }
     guard SHA256.hash(envelope).hex == envelopeHash else { return false }
     let opened = try? [UInt8](rawCapacity: plaintext.count) { (output) throws(CommittingAEAD.Refusal) in
-      try cipher.open(envelope.span, suite: suite, key: key, contextHash: hash, appendingTo: &output)
+      try cipher.open(envelope.span, as: selector, key: key, contextHash: hash, appendingTo: &output)
     }
     var broken = envelope
     broken[broken.count - 1] ^= 1
     let refused = try? [UInt8](rawCapacity: plaintext.count) { (output) throws(CommittingAEAD.Refusal) in
-      try cipher.open(broken.span, suite: suite, key: key, contextHash: hash, appendingTo: &output)
+      try cipher.open(broken.span, as: selector, key: key, contextHash: hash, appendingTo: &output)
     }
     return opened == plaintext && refused == nil
   }

@@ -61,6 +61,7 @@ extension KeyService {
     storePath: String, log storage: any LogStorage, logName: String, options: LogOptions = LogOptions(),
     masterKeys: MasterKeySet, caller: Caller, clock: LogClock = .system
   ) throws(StartError) {
+    try selfTest()
     do throws(KeyStoreError) { try KeyStore.checkFree(path: storePath) } catch { throw .store(error) }
     do throws(LogError) { _ = try LogWriter.create(in: storage, name: logName, options: options, clock: clock) } catch {
       throw .log(error)
@@ -102,10 +103,23 @@ extension KeyService {
     storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(), masterKeys: MasterKeySet,
     clock: LogClock = .system, onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }
   ) throws(StartError) -> (KeyService, StartReport) {
+    try selfTest()
     let store: KeyStore
     do throws(KeyStoreError) { store = try openStore(storePath, masterKeys) } catch { throw .store(error) }
     var history = StoreHistory()
-    let (log, recovery) = try openLog(storage, options, clock, onPoisoned) { history.take($0) }
+    let log: AuditLog
+    let recovery: LogRecovery
+    do throws(StartError) {
+      try checkLogID(of: storage, for: store)
+      let known = KnownHead(sequence: store.head.logSequence)
+      (log, recovery) = try openLog(storage, options, clock, beyond: known, onPoisoned) { history.take($0) }
+    } catch {
+      defer { try? store.close() }
+      guard case .log(.corrupt(let fault, _)) = error, fault.kind == .behindKnownHead else { throw error }
+      history = try StoreHistory(readingAll: storage)
+      throw .logRolledBack(
+        storeGeneration: store.head.generation, logGeneration: history.lastState?.generation ?? 0)
+    }
     do throws(StartError) {
       // why: the newest segment may begin after the intent of the store's last change.
       if history.lastState?.generation != store.head.generation { history = try StoreHistory(readingAll: storage) }
@@ -131,7 +145,9 @@ extension KeyService {
       }
       guard let wrapper = try? KeyWrapper() else { throw .cipherUnavailable }
       if let wrapped = try? WrappedKey(wrapping.wrappedBytes.span),
-        let key = try? wrapper.unwrap(wrapped, under: master.derivationKey, binding: wrapping.binding)
+        let key = try? wrapper.unwrap(
+          wrapped, kind: .storeKey, as: nil, under: master.derivationKey, wrappingKeyReference: master.reference,
+          binding: wrapping.binding)
       {
         return key
       }
@@ -141,12 +157,21 @@ extension KeyService {
     }
   }
 
+  /// Before anything is written: a tear in somebody else's log is not ours to mend.
+  private static func checkLogID(of storage: any LogStorage, for store: KeyStore) throws(StartError) {
+    let logID: Identifier
+    do throws(LogError) { logID = try LogReader(storage).epoch.logID } catch { throw .log(error) }
+    guard store.storeRow.logID == logID else { throw .otherLog(store: store.storeRow.logID, log: logID) }
+  }
+
+  /// `known` is the entry that the store's last change names: a log without it is never written to.
   private static func openLog(
-    _ storage: any LogStorage, _ options: LogOptions, _ clock: LogClock,
+    _ storage: any LogStorage, _ options: LogOptions, _ clock: LogClock, beyond known: KnownHead? = nil,
     _ onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }, visit: (Span<UInt8>) -> Void
   ) throws(StartError) -> (log: AuditLog, recovery: LogRecovery) {
     do throws(LogError) {
-      let (writer, recovery) = try LogWriter.open(in: storage, options: options, clock: clock, visit: visit)
+      let (writer, recovery) = try LogWriter.open(
+        in: storage, options: options, clock: clock, knownHead: known, visit: visit)
       return (AuditLog(writer, onPoisoned: onPoisoned), recovery)
     } catch { throw .log(error) }
   }

@@ -84,13 +84,12 @@ extension KeyService {
       stored.state == .enabled, let wrapped = stored.wrapped
     else { throw .notFound }
     let record = "key \(tenant.rawValue)/\(name.rawValue) version \(number)"
-    guard wrapped.key == KeyReference(id: row.id, version: number), wrapped.wrappingKey == owner.root else {
-      throw .store(.tampered(record: record))
-    }
     let root = try openRoot(owner)
     let wrapper = try wrapper()
     do throws(CommittingAEAD.Refusal) {
-      let key = try wrapper.unwrap(wrapped, under: root, binding: row.binding(versionCreated: stored.created))
+      let key = try wrapper.unwrap(
+        wrapped, kind: .tenantKey, as: KeyReference(id: row.id, version: number), under: root,
+        wrappingKeyReference: owner.root, binding: row.binding(versionCreated: stored.created))
       return OpenedKey(
         row: row, version: number, key: key.withBytes { DerivationKey($0) }, contextKey: root.deriveKey(.auditContext))
     } catch { throw .keyMaterial(.unwrap(record: record)) }

@@ -57,12 +57,12 @@ extension KeyService {
   func openRoot(_ tenant: TenantRow) throws(ServiceError) -> DerivationKey {
     guard let wrapped = tenant.wrappedRoot else { throw .notFound }
     let version = wrapped.wrappingKey.version
-    guard wrapped.wrappingKey.id == masterKeys.keyringID, let master = masterKeys[version] else {
-      throw .keyMaterial(.missingMasterVersion(version))
-    }
+    guard let master = masterKeys[version] else { throw .keyMaterial(.missingMasterVersion(version)) }
     let wrapper = try wrapper()
     do throws(CommittingAEAD.Refusal) {
-      let root = try wrapper.unwrap(wrapped, under: master.derivationKey, binding: tenant.binding)
+      let root = try wrapper.unwrap(
+        wrapped, kind: .tenantRoot, as: tenant.root, under: master.derivationKey,
+        wrappingKeyReference: master.reference, binding: tenant.binding)
       return root.withBytes { DerivationKey($0) }
     } catch { throw .keyMaterial(.unwrap(record: "tenant \(tenant.id.rawValue)")) }
   }

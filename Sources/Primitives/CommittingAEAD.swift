@@ -103,7 +103,14 @@ private struct AssociatedData {
   var count = 0
 
   mutating func append(_ bytes: Span<UInt8>) {
-    for index in bytes.indices { storage[count + index] = bytes[index] }
+    precondition(bytes.count <= storage.count - count, "associated data is bounded")
+    var span = storage.mutableSpan
+    unsafe span.withUnsafeMutableBufferPointer { target in
+      unsafe bytes.withUnsafeBufferPointer { source in
+        guard let start = source.baseAddress else { return }
+        unsafe target.baseAddress!.advanced(by: count).update(from: start, count: source.count)
+      }
+    }
     count += bytes.count
   }
 }

@@ -76,7 +76,7 @@ private final class SuiteBench {
     return nanosecondsEach(count) { _ in
       let hash = BindingHash.context(tenant: tenant, context)
       output.withOutput { output in
-        guard (try? cipher.open(envelope.span, suite: suite, key: key, contextHash: hash, appendingTo: &output)) != nil
+        guard (try? cipher.open(envelope.span, as: selector, key: key, contextHash: hash, appendingTo: &output)) != nil
         else { fatalError("the envelope does not open") }
       }
     }

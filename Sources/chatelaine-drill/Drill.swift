@@ -48,14 +48,17 @@ enum Drill {
     switch error {
     case .corrupt(let fault, let file):
       let sequence = fault.sequence.map(String.init) ?? "-"
-      stop(.corrupt, "corrupt: \(fault.sentence) (file \(file), offset \(fault.offset), sequence \(sequence))")
+      stop(
+        .corrupt, "corrupt: \(fault.sentence) (file \(file), offset \(fault.offset), sequence \(sequence))")
     case .storage(let failure): stop(failure)
     }
   }
 
   static func stop(_ failure: StorageFailure) -> Never {
     let status: Status = failure.call == .lock && failure.errno == EWOULDBLOCK ? .locked : .failed
-    stop(status, "\(status == .locked ? "locked" : "failed"): \(failure.call) \(failure.path): errno \(failure.errno)")
+    stop(
+      status,
+      "\(status == .locked ? "locked" : "failed"): \(failure.call) \(failure.path): errno \(failure.errno)")
   }
 
   /// One write(2) where it fits the pipe.
@@ -63,7 +66,9 @@ enum Drill {
     let bytes = Array(text.utf8)
     var start = 0
     while start < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress! + start, $0.count - start) }
+      let count = unsafe bytes.withUnsafeBytes {
+        unsafe write(descriptor, $0.baseAddress! + start, $0.count - start)
+      }
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { return }
       start += count
@@ -73,7 +78,9 @@ enum Drill {
   /// Reads everything and says what it is.
   private static func verify(_ path: String, listing: Bool) {
     let storage: FileStorage
-    do throws(StorageFailure) { storage = try FileStorage(path: path, exclusively: false) } catch { stop(error) }
+    do throws(StorageFailure) { storage = try FileStorage(path: path, exclusively: false) } catch {
+      stop(error)
+    }
     do throws(LogError) {
       var reader = try LogReader(storage)
       var lines: [String] = []

@@ -25,7 +25,8 @@ final class DrillAppend: Sendable {
     let threads = (0..<options.threads).map { number in Worker { self.append(to: log, thread: number) } }
     for thread in threads { thread.join() }
     log.close()
-    let summary = "acknowledged \(acknowledged.load(ordering: .relaxed)) refused \(refused.load(ordering: .relaxed))"
+    let summary =
+      "acknowledged \(acknowledged.load(ordering: .relaxed)) refused \(refused.load(ordering: .relaxed))"
     Drill.stop(wasRefusedLast.load(ordering: .relaxed) ? .unavailable : .done, summary)
   }
 
@@ -34,12 +35,16 @@ final class DrillAppend: Sendable {
     if let bytes = options.segmentBytes { writing.segmentBytes = bytes }
     if let bytes = options.firstSegmentBytes { writing.firstSegmentBytes = bytes }
     let storage: FileStorage
-    do throws(StorageFailure) { storage = try FileStorage(path: path, exclusively: true) } catch { Drill.stop(error) }
+    do throws(StorageFailure) { storage = try FileStorage(path: path, exclusively: true) } catch {
+      Drill.stop(error)
+    }
     do throws(LogError) {
       if options.creates { try create(in: storage, writing) }
       let (writer, recovery) = try LogWriter.open(in: storage, options: writing)
       if let tear = recovery.tear {
-        Drill.put("recovered segment \(tear.segment) offset \(tear.offset) bytes \(tear.byteCount)\n", to: STDERR_FILENO)
+        Drill.put(
+          "recovered segment \(tear.segment) offset \(tear.offset) bytes \(tear.byteCount)\n",
+          to: STDERR_FILENO)
       }
       return AuditLog(writer) { Drill.stop(.failed, "poisoned: \($0.call) \($0.path): errno \($0.errno)") }
     } catch { Drill.stop(error) }
@@ -48,7 +53,9 @@ final class DrillAppend: Sendable {
   private func create(in storage: FileStorage, _ writing: LogOptions) throws(LogError) {
     do throws(LogError) { _ = try LogWriter.create(in: storage, name: "drill", options: writing) } catch {
       // A log that is there is opened.
-      guard case .storage(let failure) = error, failure.call == .create, failure.errno == EEXIST else { throw error }
+      guard case .storage(let failure) = error, failure.call == .create, failure.errno == EEXIST else {
+        throw error
+      }
     }
   }
 

@@ -47,11 +47,12 @@ struct AuditShow: ParsableCommand {
     let filter = self.filter
     repeat {
       let output = LineBuffer()
+      // why: what was read before a fault is shown too.
+      defer { output.flush() }
       let end = try reader.readAvailable(visit: { bytes in
         guard let entry = try? AuditEntry(parsing: bytes), filter.matches(entry) else { return }
         output.append(json ? JSON.object(entry.fields).text : entry.line)
       })
-      output.flush()
       if !follow, case .torn = end.tail {
         printError("chatelaine: the log ends in an interrupted write: \(end.segmentFile) at offset \(end.offset)")
       }

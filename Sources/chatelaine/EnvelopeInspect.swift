@@ -32,7 +32,8 @@ struct InspectedEnvelope {
     let bytes = isText ? try Self.decode(input) : input
     byteCount = bytes.count
     if bytes.starts(with: "CW".utf8) {
-      (wrappedKey, header) = try Self.parseLocal(bytes)
+      let local = try Self.parseLocal(bytes.span)
+      (wrappedKey, header) = (local.wrappedKey, local.header)
     } else {
       wrappedKey = nil
       header = try Self.parseHeader(bytes.span)
@@ -48,18 +49,12 @@ struct InspectedEnvelope {
     }
   }
 
-  private static func parseLocal(_ bytes: [UInt8]) throws(InspectError) -> (WrappedKey, Envelope.Header) {
-    let wrapped: WrappedKey
-    do throws(WrappedKey.Malformed) {
-      wrapped = try WrappedKey(bytes.span.extracting(0..<min(bytes.count, WrappedKey.byteCount)))
+  private static func parseLocal(_ bytes: Span<UInt8>) throws(InspectError) -> LocalEnvelope {
+    do throws(LocalEnvelope.Malformed) {
+      return try LocalEnvelope(bytes)
     } catch {
-      throw .wrappedKey(error)
+      throw .local(error)
     }
-    let header = try parseHeader(bytes.span.extracting(WrappedKey.byteCount...))
-    guard wrapped.kind == .dataKey, header.kind == .dataKey, header.key.id == wrapped.key.id else {
-      throw .local
-    }
-    return (wrapped, header)
   }
 
   private static func parseHeader(_ bytes: Span<UInt8>) throws(InspectError) -> Envelope.Header {

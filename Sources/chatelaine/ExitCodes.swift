@@ -93,7 +93,7 @@ extension InspectError {
     switch self {
     case .missing: .noInput
     case .unreadable: .inputOutput
-    case .tooLarge, .text, .envelope, .wrappedKey, .local: .data
+    case .tooLarge, .text, .envelope, .local: .data
     }
   }
 }

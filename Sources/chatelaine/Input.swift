@@ -9,8 +9,7 @@ enum InspectError: Error, Equatable {
   case tooLarge(path: String)
   case text(TextForm.Malformed)
   case envelope(Envelope.Malformed)
-  case wrappedKey(WrappedKey.Malformed)
-  case local
+  case local(LocalEnvelope.Malformed)
 
   var sentence: String {
     switch self {
@@ -21,9 +20,7 @@ enum InspectError: Error, Equatable {
     case .tooLarge(let path): "\(printable(path)): more than \(inputBytesMax) bytes: this is no envelope"
     case .text(let reason): "malformed: not the text form of an envelope (\(reason))"
     case .envelope(let reason): "malformed: not an envelope (\(reason))"
-    case .wrappedKey(let reason):
-      "malformed: not a local envelope, whose first \(WrappedKey.byteCount) bytes are a wrapped key (\(reason))"
-    case .local: "malformed: the wrapped key and the envelope after it do not belong together"
+    case .local(let reason): "malformed: not a local envelope (\(reason))"
     }
   }
 }

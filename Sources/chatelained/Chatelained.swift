@@ -13,10 +13,10 @@ internal import Glibc
 @main struct Chatelained: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "chatelained",
-    abstract: "Checks keyring, key store and log as a start would, and changes none of them.",
+    abstract: "Checks keyring, key store and log as a start would, and puts nothing into them.",
     discussion: """
       Exit status: 0 all is well; 64 wrong arguments; 65 the store or the log is not as it was written, or they \
-      do not belong together; 66 something is missing; 77 permissions or passphrase; 78 the machine.
+      do not belong together; 66 something is missing; 75 a service is using them; 77 permissions or passphrase; 78 the machine.
       """)
 
   @Option(help: "The keyring's directory.")
@@ -71,7 +71,7 @@ internal import Glibc
     let keys = try ring.open(passphrase: passphrase)
     print("keyring  \(keys.keyringID.hex), versions \(keys.keys.map { "\($0.reference.version)" }.joined(separator: " "))")
     let storage: FileStorage
-    do throws(StorageFailure) { storage = try FileStorage(path: log, exclusively: false) } catch {
+    do throws(StorageFailure) { storage = try FileStorage(path: log, exclusively: true) } catch {
       throw StartError.log(.storage(error))
     }
     let report = try KeyService.check(storePath: store, log: storage, masterKeys: keys)
@@ -113,6 +113,7 @@ private func fail(_ error: any Error) -> Never {
 extension StartError {
   fileprivate var exitStatus: Int32 {
     switch self {
+    case .log(.storage(let failure)) where failure.call == .lock: 75
     case .log(.storage), .store(.missing): 66
     case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .otherLog, .storeRolledBack, .logRolledBack,
       .storeDiffers:

@@ -16,7 +16,9 @@ struct AuditLogTests {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
-    func storage(exclusively: Bool = true) throws -> FileStorage { try FileStorage(path: path, exclusively: exclusively) }
+    func storage(exclusively: Bool = true) throws -> FileStorage {
+      try FileStorage(path: path, exclusively: exclusively)
+    }
   }
 
   static let options = LogOptions.small(first: 64 << 10, grown: 512 << 10)
@@ -27,7 +29,9 @@ struct AuditLogTests {
     return AuditLog(writer)
   }
 
-  @Test func `8 threads of 1,000 appends: all there, each thread's in order, receipts as a reader has them`() async throws {
+  @Test func `8 threads of 1,000 appends: all there, each thread's in order, receipts as a reader has them`()
+    async throws
+  {
     let folder = try Folder()
     let log = try Self.log(in: folder.storage())
     let receipts = Collected<(sequence: UInt64, leafHash: Digest)>()
@@ -111,13 +115,13 @@ struct AuditLogTests {
   @Test func `A log that is written as fast as it rolls is valid afterwards`() throws {
     // The filler is never ahead here: it races with the writer for each spare.
     let folder = try Folder()
-    let options = LogOptions.small(first: 16 << 10, grown: 4 << 20)
+    let options = LogOptions.small(first: 64 << 10, grown: 4 << 20)
     let storage = try folder.storage()
     _ = try LogWriter.create(in: storage, name: "race", options: options)
     for _ in 0..<3 {
       let (writer, _) = try LogWriter.open(in: storage, options: options)
       let log = AuditLog(writer)
-      for id in 0..<400 { log.append((0..<10).map { .sample(UInt64(id * 10 + $0)) }) { _ in } }
+      for id in 0..<600 { log.append((0..<10).map { .sample(UInt64(id * 10 + $0)) }) { _ in } }
       log.close()
       #expect(Verification(storage).verdict == .valid)
     }

@@ -23,7 +23,9 @@ struct LogVectorTests {
       let files = try FileManager.default.contentsOfDirectory(atPath: directory.path)
       return MemoryStorage(
         files: try Dictionary(
-          uniqueKeysWithValues: files.map { ($0, [UInt8](try Data(contentsOf: directory.appending(path: $0)))) }))
+          uniqueKeysWithValues: files.map {
+            ($0, [UInt8](try Data(contentsOf: directory.appending(path: $0))))
+          }))
     }
   }
 
@@ -31,6 +33,7 @@ struct LogVectorTests {
 
   @Test func `All 45 directories are there`() { #expect(Self.cases.count == 45) }
 
+  // MUST: SEG-1, SEG-2, SEG-3, SEG-5, SEG-8, SEG-9, END-1, END-2, END-3, END-4, END-6
   @Test(arguments: cases) func `A reader gives the verdict of the index`(_ vector: Case) throws {
     let found = Verification(try vector.storage(), keepingEntries: true)
     switch found.verdict {
@@ -45,8 +48,11 @@ struct LogVectorTests {
     #expect(found.entries.map(\.sequence) == Array(0..<found.treeSize))
   }
 
+  // MUST: END-9
   @Test(arguments: cases.filter { $0.expect == "tampered" })
-  func `A writer refuses a tampered log, names file, offset and sequence, and writes nothing`(_ vector: Case) throws {
+  func `A writer refuses a tampered log, names file, offset and sequence, and writes nothing`(_ vector: Case)
+    throws
+  {
     let storage = try vector.storage()
     let before = storage.files
     let error = #expect(throws: LogError.self) { _ = try LogWriter.open(in: storage, options: .small()) }
@@ -60,6 +66,7 @@ struct LogVectorTests {
     #expect(storage.files == before)
   }
 
+  // MUST: END-1, END-6, END-8
   @Test(arguments: cases.filter { $0.expect != "tampered" })
   func `A writer opens a valid or torn log and goes on in it`(_ vector: Case) throws {
     let storage = try vector.storage()

@@ -27,10 +27,14 @@ struct ReceiptTests {
     ]
     for map in ["CSystem", "CPrimitives"] {
       let path = products.appending(path: "\(map).build/module.modulemap").path
-      process.arguments! += ["-Xcc", "-fmodule-map-file=\(path)", "-I", root.appending(path: "Sources/\(map)/include").path]
+      process.arguments! += [
+        "-Xcc", "-fmodule-map-file=\(path)", "-I", root.appending(path: "Sources/\(map)/include").path,
+      ]
     }
     for map in ["CLibcrypto", "CLibsodium"] {
-      process.arguments! += ["-Xcc", "-fmodule-map-file=\(root.appending(path: "Sources/\(map)/module.modulemap").path)"]
+      process.arguments! += [
+        "-Xcc", "-fmodule-map-file=\(root.appending(path: "Sources/\(map)/module.modulemap").path)",
+      ]
     }
     process.arguments!.append(file.path)
     let pipe = Pipe()
@@ -56,9 +60,15 @@ struct ReceiptTests {
   }
 
   @Test(arguments: [
-    ("make one", "func forge() -> AuditReceipt { AuditReceipt(logID: .zero, epoch: 1, firstSequence: 0, leafHashes: []) }"),
+    (
+      "make one",
+      "func forge() -> AuditReceipt { AuditReceipt(logID: .zero, epoch: 1, firstSequence: 0, leafHashes: []) }"
+    ),
     ("copy one", "func twice(_ receipt: borrowing AuditReceipt) -> (AuditReceipt, Int) { (receipt, 1) }"),
-    ("read a withheld value without one", "func peek(_ reply: borrowing Withheld<Int>) -> Int { reply.value }"),
+    (
+      "read a withheld value without one",
+      "func peek(_ reply: borrowing Withheld<Int>) -> Int { reply.value }"
+    ),
     (
       "add an initializer elsewhere",
       "extension AuditReceipt { init(forged: UInt64) { logID = .zero; epoch = 1; firstSequence = forged; leafHashes = [] } }"

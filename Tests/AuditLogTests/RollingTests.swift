@@ -10,7 +10,8 @@ import Testing
 struct RollingTests {
   static let small = LogOptions.small(first: 8 << 10, grown: 8 << 10)
 
-  static func open(_ storage: MemoryStorage, _ options: LogOptions = small) throws -> (LogWriter, LogRecovery) {
+  static func open(_ storage: MemoryStorage, _ options: LogOptions = small) throws -> (LogWriter, LogRecovery)
+  {
     try LogWriter.open(in: storage, options: options, clock: .stepping())
   }
 
@@ -28,7 +29,8 @@ struct RollingTests {
     return storage
   }
 
-  @Test func `A log that rolls every few entries verifies, and every sealed file ends with its seal`() throws {
+  @Test func `A log that rolls every few entries verifies, and every sealed file ends with its seal`() throws
+  {
     let storage = try Self.rolled(200)
     let found = Verification(storage, keepingEntries: true)
     #expect(found.verdict == .valid)
@@ -148,7 +150,9 @@ struct RollingTests {
   }
 
   @Test func `A spare that was left over is thrown away, whatever is in it`() throws {
-    for content in [[], [UInt8](repeating: 0xff, count: 5000), try #require(Self.rolled()["000001-0000000000.seg"])] {
+    for content in [
+      [], [UInt8](repeating: 0xff, count: 5000), try #require(Self.rolled()["000001-0000000000.seg"]),
+    ] {
       let storage = try Self.create()
       storage["spare"] = content
       let (writer, _) = try Self.open(storage)
@@ -158,7 +162,8 @@ struct RollingTests {
   }
 
   @Test func `A spare that the writer has taken grows no more`() throws {
-    let options = LogOptions.small(first: 8 << 10, grown: 1 << 20)
+    // Taken after its first piece of 256 KiB, half of what it was to be.
+    let options = LogOptions.small(first: 64 << 10, grown: 1 << 20)
     let storage = try Self.create(options)
     let (writer, _) = try Self.open(storage, options)
     let filler = writer.spare

@@ -9,13 +9,15 @@ import Testing
 /// Every byte of a log of 1,000 entries changed in turn: no reader may call it valid, and the first bad
 /// sequence is the one that the format names.
 struct TamperByteTests {
-  static let seed = ProcessInfo.processInfo.environment["CHATELAINE_SEED"].flatMap(UInt64.init) ?? .random(in: 0..<1 << 48)
+  static let seed =
+    ProcessInfo.processInfo.environment["CHATELAINE_SEED"].flatMap(UInt64.init) ?? .random(in: 0..<1 << 48)
 
   /// What a changed byte belongs to, and so what must be named.
   enum Place: Equatable {
     case descriptor
     case headerPage(next: UInt64)
     /// Of a frame of entries: in the header or trailer, in the zeros behind, or in an entry.
+    case count(first: UInt64, count: UInt64, start: Int)
     case frameEdge(first: UInt64, last: UInt64, isKindNumberOrSequence: Bool)
     case padding(first: UInt64)
     case entry(UInt64, first: UInt64, isLink: Bool)
@@ -46,16 +48,25 @@ struct TamperByteTests {
     self.places = places
   }
 
-  static func places(of frame: SampleLog.FramePlace, in bytes: [UInt8]) -> [(range: Range<Int>, place: Place)] {
+  static func places(of frame: SampleLog.FramePlace, in bytes: [UInt8]) -> [(range: Range<Int>, place: Place)]
+  {
     let first = frame.header.firstSequence
     guard frame.header.kind == .entries else {
       return [(frame.offset..<frame.offset + frame.byteCount, .seal(next: first))]
     }
     let last = first + UInt64(frame.header.count) - 1
     func edge(_ from: Int, _ to: Int, _ isNamed: Bool = false) -> (range: Range<Int>, place: Place) {
-      (frame.offset + from..<frame.offset + to, .frameEdge(first: first, last: last, isKindNumberOrSequence: isNamed))
+      (
+        frame.offset + from..<frame.offset + to,
+        .frameEdge(first: first, last: last, isKindNumberOrSequence: isNamed)
+      )
     }
-    var list = [edge(0, 5, true), edge(5, 8), edge(8, 24, true), edge(24, 48)]
+    var list = [edge(0, 5, true), edge(5, 8), edge(8, 24, true), edge(28, 48)]
+    list.append(
+      (
+        frame.offset + 24..<frame.offset + 28,
+        .count(first: first, count: last - first + 1, start: frame.offset + 24)
+      ))
     var offset = frame.offset + 48
     for sequence in first...last {
       let length = bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) }
@@ -71,13 +82,16 @@ struct TamperByteTests {
   }
 
   /// The sequence to name, or nil where the change must look like a tear.
-  func expected(_ place: Place) -> UInt64? {
+  func expected(_ place: Place, _ offset: Int, _ mask: UInt8) -> UInt64? {
     switch place {
+    case .count(let first, let count, let start):
+      // The last entry of as many as are said to be there, and of those that are.
+      first + max(1, min(count, count ^ UInt64(mask) << UInt64(8 * (3 - (offset - start))))) - 1
     case .descriptor: 0
     case .headerPage(let next), .seal(let next): next
     case .frameEdge(let first, let last, let isNamed): isNamed ? first : last
     case .padding(let first): first
-    case .entry(let sequence, let first, let isLink): isLink ? max(first, sequence &- 1) : sequence
+    case .entry(let sequence, let first, let isLink): isLink ? max(first, max(sequence, 1) - 1) : sequence
     case .free: 1000
     }
   }
@@ -96,7 +110,7 @@ struct TamperByteTests {
       return
     }
     #expect(found.isTampered, comment)
-    #expect(found.firstBadSequence == expected(place), comment)
+    #expect(found.firstBadSequence == expected(place, offset, mask), comment)
     #expect(found.treeSize <= (found.firstBadSequence ?? 0), comment)
   }
 
@@ -111,7 +125,9 @@ struct TamperByteTests {
 
   @Test(.enabled(if: !runsSlowTests)) func `A sample of the bytes, changed one at a time, is found`() {
     var random = SeededRandom(seed: Self.seed)
-    let all = places.sorted { $0.key < $1.key }.flatMap { name, list in list.map { (name, $0.range, $0.place) } }
+    let all = places.sorted { $0.key < $1.key }.flatMap { name, list in
+      list.map { (name, $0.range, $0.place) }
+    }
     let total = all.reduce(0) { $0 + $1.1.count }
     let count = ProcessInfo.processInfo.environment["CHATELAINE_SAMPLE"].flatMap(Int.init) ?? defaultSample
     print("tamper: \(count) of \(total) bytes, CHATELAINE_SEED=\(Self.seed)")
@@ -130,7 +146,9 @@ struct TamperByteTests {
   }
 
   @Test(.enabled(if: runsSlowTests)) func `Every byte, changed in turn, is found`() async {
-    let work = places.flatMap { name, list in list.flatMap { entry in entry.range.map { (name, $0, entry.place) } } }
+    let work = places.flatMap { name, list in
+      list.flatMap { entry in entry.range.map { (name, $0, entry.place) } }
+    }
     print("tamper: all \(work.count) bytes, CHATELAINE_SEED=\(Self.seed)")
     await withTaskGroup { group in
       for half in 0..<2 {

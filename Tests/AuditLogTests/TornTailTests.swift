@@ -59,6 +59,7 @@ struct TornTailTests {
     }
   }
 
+  // MUST: END-6, END-7, END-8
   @Test(arguments: Form.allCases)
   func `A torn tail is kept aside, zeroed and noted, and the log is valid again`(_ form: Form) throws {
     let stage = try Stage()
@@ -101,6 +102,7 @@ struct TornTailTests {
     #expect(writer.nextSequence > stage.entriesBefore)
   }
 
+  // MUST: END-8
   @Test func `A crash after the zeros and before the note leaves no unnoted recovery`() throws {
     let stage = try Stage()
     let clock = LogClock.stepping()
@@ -121,6 +123,7 @@ struct TornTailTests {
 
   // MARK: What no crash leaves
 
+  // MUST: END-3
   @Test func `A byte further behind than one frame reaches is refused, with file, offset and sequence`() throws {
     let stage = try Stage()
     for distance in [Self.frameBytesMax, Self.frameBytesMax + 1, (192 << 10) - stage.end - 1] {
@@ -133,6 +136,7 @@ struct TornTailTests {
     }
   }
 
+  // MUST: END-2
   @Test func `A damaged frame before a whole one is refused, with file, offset and sequence`() throws {
     let log = try SampleLog(entries: 40, options: .small(first: 192 << 10))
     let frames = log.frames()
@@ -149,6 +153,7 @@ struct TornTailTests {
     }
   }
 
+  // MUST: END-4
   @Test func `A tear before a later segment is refused`() throws {
     let log = try SampleLog(entries: 300)
     let storage = log.storage
@@ -166,11 +171,13 @@ struct TornTailTests {
     #expect(fault.offset == UInt64(seal.offset))
   }
 
+  // MUST: END-5
   @Test func `A log that ends before a head known from elsewhere is refused`() throws {
     let stage = try Stage()
     let storage = stage.storage(tail: [])
     let head = KnownHead(sequence: stage.entriesBefore)
-    let fault = LogFault(.behindKnownHead, segment: 0, offset: UInt64(stage.end), sequence: stage.entriesBefore)
+    let fault = LogFault(
+      .behindKnownHead, segment: 0, offset: UInt64(stage.end), sequence: stage.entriesBefore)
     #expect(throws: LogError.corrupt(fault, file: stage.name)) {
       _ = try LogWriter.open(in: storage, options: .small(), knownHead: head)
     }

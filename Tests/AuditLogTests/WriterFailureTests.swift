@@ -76,7 +76,9 @@ struct WriterFailureTests {
   @Test func `Every call of a roll may fail once: refused or poisoned, and nothing is lost`() throws {
     for step in 1...14 {
       var stage = try Stage()
-      while stage.writer.segmentNumber == 0, stage.writer.segmentFill.used + 1024 < stage.writer.segmentFill.size {
+      while stage.writer.segmentNumber == 0,
+        stage.writer.segmentFill.used + 1024 < stage.writer.segmentFill.size
+      {
         #expect(stage.append() == nil)
       }
       let calls = CallCounter(failing: step)
@@ -94,7 +96,8 @@ struct WriterFailureTests {
   }
 
   @Test(arguments: [0, 1, 511, 512, 700, 1500])
-  func `After a write that failed half way, a shorter frame leaves none of the old bytes`(_ bytes: Int) throws {
+  func `After a write that failed half way, a shorter frame leaves none of the old bytes`(_ bytes: Int) throws
+  {
     var stage = try Stage()
     #expect(stage.append() == nil)
     let offset = Int(stage.writer.segmentFill.used)
@@ -121,7 +124,9 @@ struct WriterFailureTests {
 
   // MARK: Poison
 
-  @Test func `A failed sync poisons the writer: every later append is refused, and it never syncs again`() throws {
+  @Test func `A failed sync poisons the writer: every later append is refused, and it never syncs again`()
+    throws
+  {
     var stage = try Stage()
     #expect(stage.append() == nil)
     stage.storage.setPlan { call, name, _ in call == .sync && name == Self.first ? .fail(5) : nil }
@@ -142,10 +147,13 @@ struct WriterFailureTests {
   @Test func `Groups before a failed sync have receipts, those behind have none`() throws {
     var stage = try Stage()
     // Each group is bigger than half a frame's room, so each has a frame of its own.
-    let groups = (0..<4).map { group in (0..<20).map { EntryDraft.sample(UInt64(group * 20 + $0), padding: 250) } }
+    let groups = (0..<4).map { group in
+      (0..<20).map { EntryDraft.sample(UInt64(group * 20 + $0), padding: 250) }
+    }
     let syncs = stage.storage.count(.sync, Self.first)
     stage.storage.setPlan { call, name, count in
-      call == .sync && name == Self.first && count == syncs + 1 ? nil : call == .sync && name == Self.first ? .fail(5) : nil
+      call == .sync && name == Self.first && count == syncs + 1
+        ? nil : call == .sync && name == Self.first ? .fail(5) : nil
     }
     var delivered: [Int] = []
     #expect(throws: AppendFailure.self) {
@@ -180,7 +188,9 @@ struct WriterFailureTests {
   @Test func `A spare whose sync failed is never synced again`() throws {
     // The first segment was a spare too, written and headed: two syncs.
     let stage = try Stage()
-    stage.storage.setPlan { call, name, count in call == .sync && name == "spare" && count == 3 ? .fail(5) : nil }
+    stage.storage.setPlan { call, name, count in
+      call == .sync && name == "spare" && count == 3 ? .fail(5) : nil
+    }
     #expect(throws: StorageFailure.self) { try stage.writer.spare.fillPiece() }
     #expect(stage.storage["spare"] == nil)
     try stage.writer.spare.fillPiece()

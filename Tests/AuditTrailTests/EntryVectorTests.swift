@@ -49,6 +49,7 @@ struct EntryVectorTests {
     #expect(Self.bad.count >= 59)
   }
 
+  // MUST: ENT-2, ENT-3
   @Test(arguments: good) func `An entry parses to its fields`(_ vector: Vector) throws {
     let entry = try AuditEntry(parsing: vector.bytes.span)
     let fields = vector.fields
@@ -74,6 +75,7 @@ struct EntryVectorTests {
     #expect(entry.principalKind.rawValue == fields.principalKind)
   }
 
+  // MUST: ENT-4, ENT-5, ENT-6, ENT-7, ENT-8, ENT-9, ENT-13, ENT-15
   @Test(arguments: good) func `An entry parses to its names, items and details`(_ vector: Vector) throws {
     let entry = try AuditEntry(parsing: vector.bytes.span)
     let fields = vector.fields
@@ -95,6 +97,7 @@ struct EntryVectorTests {
     #expect(entry.details.map { Hex.encode($0.value.span) } == fields.details?.map(\.value))
   }
 
+  // MUST: ENT-10, FMT-4
   @Test(arguments: good) func `An entry encodes to the bytes it came from`(_ vector: Vector) throws {
     let bytes = vector.bytes
     #expect(try AuditEntry(parsing: bytes.span).encoded() == bytes)
@@ -102,7 +105,9 @@ struct EntryVectorTests {
     #expect(throws: Never.self) { try AuditEntry.validate(bytes.span) }
   }
 
-  @Test(arguments: bad) func `What is no entry is refused by the parser and by validate alike`(_ vector: Vector) {
+  @Test(arguments: bad) func `What is no entry is refused by the parser and by validate alike`(
+    _ vector: Vector
+  ) {
     let bytes = vector.bytes
     let byValidate = Self.fault { () throws(EntryFault) in try AuditEntry.validate(bytes.span) }
     let byParser = Self.fault { () throws(EntryFault) in _ = try AuditEntry(parsing: bytes.span) }
@@ -110,6 +115,25 @@ struct EntryVectorTests {
     #expect(byValidate == byParser)
   }
 
+  // MUST: ENT-1, ENT-2, ENT-4, ENT-5, ENT-6, ENT-7, ENT-8, ENT-9, ENT-10, ENT-12, ENT-14
+  @Test(arguments: [
+    ("version", EntryFault.version, 2), ("class", .entryClass, 3), ("1,025 items", .itemCount, 1),
+    ("tenant", .tenant, 8), ("key name", .keyName, 4), ("principal of 513", .principal, 1),
+    ("subject digest of", .subjectDigest, 4), ("detail of 16,385", .detail, 1), ("65,536 bytes", .length, 1),
+    ("detail tags the wrong way", .detail, 1), ("a detail tag twice", .detail, 1),
+    ("detail value cut", .detail, 1), ("detail length cut", .detail, 1), ("detail tag alone", .detail, 1),
+    ("detail tag ", .detail, 21),
+  ])
+  func `A refusal names the rule that was broken`(_ prefix: String, _ fault: EntryFault, _ count: Int) {
+    let vectors = Self.bad.filter { $0.name.hasPrefix("malformed: " + prefix) }
+    #expect(vectors.count == count)
+    for vector in vectors {
+      let bytes = vector.bytes
+      #expect(throws: fault, "\(vector.name)") { try AuditEntry.validate(bytes.span) }
+    }
+  }
+
+  // MUST: ENT-11, FMT-1
   @Test func `A good entry cut anywhere, or with a byte more, is refused`() throws {
     let bytes = try #require(Self.good.first).bytes
     for count in 0..<bytes.count {
@@ -118,7 +142,9 @@ struct EntryVectorTests {
     #expect(throws: EntryFault.length) { try AuditEntry.validate((bytes + [0]).span) }
   }
 
-  @Test func `The parser and validate agree on every changed byte, and what they take is the only encoding`() throws {
+  @Test func `The parser and validate agree on every changed byte, and what they take is the only encoding`()
+    throws
+  {
     for vector in Self.good where vector.bytes.count < 700 {
       var bytes = vector.bytes
       for index in bytes.indices {

@@ -8,7 +8,8 @@ import Testing
 struct HeaderTests {
   static let header = SegmentHeader(
     logID: Identifier(high: 1, low: 2), epoch: 1, alignment: 512, number: 3, firstSequence: 4,
-    previousLeaf: Digest(5, 6, 7, 8), treeRoot: Digest(9, 10, 11, 12), fileSize: 1 << 20, frameBytesMax: 128 << 10,
+    previousLeaf: Digest(5, 6, 7, 8), treeRoot: Digest(9, 10, 11, 12), fileSize: 1 << 20,
+    frameBytesMax: 128 << 10,
     previousHeaderHash: Digest(13, 14, 15, 16))
 
   /// The page with bytes put in, under a hash that fits again.
@@ -26,6 +27,7 @@ struct HeaderTests {
     #expect(try SegmentHeader(parsing: page.span) == Self.header)
   }
 
+  // MUST: SEG-2
   @Test func `Every changed byte of a header page is refused`() {
     var page = Self.header.encoded()
     for index in page.indices {
@@ -37,7 +39,9 @@ struct HeaderTests {
 
   @Test func `A page of another length is refused`() {
     let page = Self.header.encoded()
-    #expect(throws: SegmentHeader.Malformed.self) { try SegmentHeader(parsing: page.span.extracting(0..<4095)) }
+    #expect(throws: SegmentHeader.Malformed.self) {
+      try SegmentHeader(parsing: page.span.extracting(0..<4095))
+    }
     #expect(throws: SegmentHeader.Malformed.self) { try SegmentHeader(parsing: (page + [0]).span) }
   }
 
@@ -49,6 +53,7 @@ struct HeaderTests {
     }
   }
 
+  // MUST: SEG-6, SEG-7
   @Test func `Fields out of bounds are refused under a hash that fits`() {
     let wrong: [(String, [UInt8])] = [
       ("epoch 0", Self.page(Self.be32(0), at: 24)), ("align 0", Self.page(Self.be32(0), at: 28)),
@@ -86,10 +91,40 @@ struct HeaderTests {
     #expect(throws: EpochDescriptor.Malformed.self) { try Self.descriptor(name) }
   }
 
+  // MUST: EPOCH-1
+  @Test func `A descriptor that breaks the table is refused`() throws {
+    let bytes = try Self.descriptor().encoded()
+    func changing(_ offset: Int, to values: [UInt8]) -> [UInt8] {
+      var changed = bytes
+      changed.replaceSubrange(offset..<offset + values.count, with: values)
+      return changed
+    }
+    let name = Array("keys.example-1".utf8)
+    var long = changing(68, to: [0, 129])
+    long += [UInt8](repeating: 0x61, count: 129 - name.count)
+    let wrong: [(String, [UInt8])] = [
+      ("magic", changing(0, to: [0x63])), ("a zero of the magic", changing(5, to: [1])),
+      ("version 2", changing(7, to: [2])), ("epoch 0", changing(24, to: [0, 0, 0, 0])),
+      ("epoch 2 with nothing before it", changing(24, to: [0, 0, 0, 2])),
+      ("epoch 1 with something before it", changing(36, to: [1])),
+      ("no name", Array(changing(68, to: [0, 0]).prefix(70))), ("a name of 129 bytes", long),
+      ("a space", changing(70, to: [0x20])), ("a slash", changing(70, to: [0x2f])),
+      ("no ASCII", changing(70, to: [0xc3, 0xa9])), ("a zero", changing(70, to: [0])),
+    ]
+    for (name, bytes) in wrong {
+      #expect(throws: EpochDescriptor.Malformed.self, "\(name)") { try EpochDescriptor(parsing: bytes.span) }
+    }
+    let second = changing(24, to: [0, 0, 0, 2] + bytes[28..<36] + [1])
+    #expect(try EpochDescriptor(parsing: second.span).epoch == 2)
+  }
+
+  // MUST: EPOCH-1
   @Test func `A descriptor cut anywhere, or with a byte more, is refused`() throws {
     let bytes = try Self.descriptor().encoded()
     for count in 0..<bytes.count {
-      #expect(throws: EpochDescriptor.Malformed.self) { try EpochDescriptor(parsing: bytes.span.extracting(0..<count)) }
+      #expect(throws: EpochDescriptor.Malformed.self) {
+        try EpochDescriptor(parsing: bytes.span.extracting(0..<count))
+      }
     }
     #expect(throws: EpochDescriptor.Malformed.self) { try EpochDescriptor(parsing: (bytes + [0]).span) }
   }
@@ -111,7 +146,8 @@ struct HeaderTests {
 
   @Test func `Epoch 1 has no descriptor before it, and every later one has`() {
     #expect(throws: EpochDescriptor.Malformed.self) {
-      try EpochDescriptor(logID: .zero, epoch: 1, created: WallTime(nanoseconds: 0), previous: Digest(1, 0, 0, 0), name: "a")
+      try EpochDescriptor(
+        logID: .zero, epoch: 1, created: WallTime(nanoseconds: 0), previous: Digest(1, 0, 0, 0), name: "a")
     }
     #expect(throws: EpochDescriptor.Malformed.self) {
       try EpochDescriptor(logID: .zero, epoch: 2, created: WallTime(nanoseconds: 0), name: "a")

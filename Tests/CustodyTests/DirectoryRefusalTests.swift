@@ -53,6 +53,7 @@ import Testing
     expectRefused(.empty(path: scratch.ring), scratch)
   }
 
+  // MUST: RING-12
   @Test func `two keyrings in one directory`() throws {
     let scratch = try Scratch()
     let other = try Scratch()
@@ -63,6 +64,7 @@ import Testing
     expectRefused(.twoKeyrings(path: scratch.ring + "/master-000002.key", other: scratch.file), scratch)
   }
 
+  // MUST: RING-11
   @Test func `files of other names are told and left alone`() throws {
     let scratch = try Scratch()
     for name in [

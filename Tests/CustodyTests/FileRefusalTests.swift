@@ -122,6 +122,7 @@ import Testing
       .content(path: scratch.file, .passphraseNeeded), scratch, doors: [.open, .add], passphrase: nil)
   }
 
+  // MUST: RING-11
   @Test func `a file under the name of another version`() throws {
     let scratch = try Scratch()
     expectAccepted(scratch)

@@ -1,5 +1,6 @@
 import ChatelaineCustody
 import ChatelainePrimitives
+import ChatelaineSecretMemory
 import ChatelaineVocabulary
 import Foundation
 import Testing
@@ -85,6 +86,24 @@ import Testing
     #expect(try Keyring(at: scratch.ring).open(passphrase: nil).newest.keyCheckValue == won.keyCheckValue)
   }
 
+  // MUST: RING-13
+  @Test func `each file draws its own salts`() throws {
+    let scratch = try Scratch(.passphrase)
+    for _ in 2...12 { try scratch.add(.passphrase) }
+    let files = try (1...12).map { version in
+      [UInt8](try Data(contentsOf: URL(filePath: scratch.ring + "/" + Keyring.fileName(UInt32(version)))))
+    }
+    #expect(Set(files.map { $0[72..<88] }).count == 12)
+    #expect(Set(files.map { $0[88..<112] }).count == 12)
+    // The same key, passphrase and cost once more: only the salts can make another file.
+    let key = try Keyring(at: scratch.ring).open(1, passphrase: passphrase())
+    let again = try KeyringFile.encode(key, passphrase: passphrase(), cost: cheap)
+    let bytes = again.withBytes { Span<UInt8>(_bytes: $0).copied() }
+    #expect(bytes[..<72] == files[0][..<72])
+    #expect(bytes[72..<88] != files[0][72..<88] && bytes[88..<112] != files[0][88..<112])
+  }
+
+  // MUST: RING-11
   @Test func `after the last number there is no other`() throws {
     let scratch = try Scratch(nil)
     let last = KeyringVector.all.first { $0.version == .max && $0.expect == "ok" }!

@@ -4,6 +4,7 @@ import Foundation
 import Testing
 
 @Suite(.serialized) struct PassphraseTests {
+  // MUST: RING-10
   @Test func `a passphrase is what the descriptor gives, without one new line at its end`() throws {
     let scratch = try Scratch(nil)
     _ = try Keyring.create(
@@ -18,6 +19,23 @@ import Testing
     }
   }
 
+  // MUST: RING-10
+  @Test func `another spelling of the same text is another passphrase`() throws {
+    let scratch = try Scratch(nil)
+    let composed = "caf\u{e9} au lait, s'il vous"
+    let decomposed = "cafe\u{301} au lait, s'il vous"
+    #expect(composed == decomposed)
+    _ = try Keyring.create(
+      at: scratch.ring, .init(), newVersion(.passphrase), passphrase: passphrase(composed))
+    #expect(throws: Never.self) { try Door.open.enter(scratch.ring, .init(), passphrase(composed)) }
+    for other in [decomposed, composed.uppercased(), composed + " ", "\t" + composed] {
+      #expect(throws: KeyringError.content(path: scratch.file, .wrongPassphrase)) {
+        try Door.open.enter(scratch.ring, .init(), passphrase(other))
+      }
+    }
+  }
+
+  // MUST: RING-10
   @Test func `it has 1 to 1,024 bytes, any bytes`() throws {
     #expect(throws: PassphraseError.empty) { try read([]) }
     #expect(throws: PassphraseError.empty) { try read([10]) }

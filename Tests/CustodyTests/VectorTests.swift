@@ -35,6 +35,7 @@ struct KeyringVector: Decodable, Sendable, CustomTestStringConvertible {
 }
 
 @Suite struct KeyringVectorTests {
+  // MUST: RING-1, RING-2, RING-3, RING-4, RING-5, RING-7, RING-8, RING-9
   @Test(arguments: KeyringVector.all) func `a keyring file is opened or refused as its vector says`(
     _ vector: KeyringVector
   ) throws {
@@ -85,6 +86,23 @@ struct KeyringVector: Decodable, Sendable, CustomTestStringConvertible {
       encoded = KeyringFile.encode(key)
     }
     #expect(encoded.withBytes { Span<UInt8>(_bytes: $0).copied() } == bytes)
+  }
+
+  // MUST: RING-6
+  @Test func `a cost out of bounds is refused by the parser, which runs no Argon2`() throws {
+    let outOfBounds = KeyringVector.all.filter {
+      $0.expect == "malformed" && $0.name.contains(/memory|passes/)
+    }
+    #expect(outOfBounds.count == 7)
+    for vector in outOfBounds {
+      #expect(throws: KeyringFile.Refusal.cost, "\(vector.name)") {
+        try secret(vector.bytes).withBytes { _ = try KeyringFile.parse($0) }
+      }
+      // 4 TiB of memory or 2^32 passes: an Argon2 that ran would not come back with this.
+      #expect(throws: KeyringFile.Refusal.cost, "\(vector.name)") {
+        try secret(vector.bytes).withBytes { _ = try KeyringFile.open($0, passphrase: passphrase()) }
+      }
+    }
   }
 
   @Test func `each bit of a file counts`() throws {

@@ -31,7 +31,7 @@ struct ContextHashTests {
   @Test("The hash is the vector's, whatever order the pairs come in", arguments: ContextVector.all)
   func vectors(vector: ContextVector) throws {
     for order in [vector.pairs, vector.pairs.reversed(), vector.pairs.shuffled()] {
-      #expect(try contextHash(tenant: vector.tenant, subject: vector.subject, order).hex == vector.hash)
+      #expect(try contextHash(tenant: vector.tenant, subject: vector.subject, order).digest.hex == vector.hash)
     }
   }
 

@@ -61,7 +61,7 @@ struct EnvelopeTests {
     let reason = cipher.refusal(envelope, key: second, contextHash: context)
     #expect(reason == .keyOrContext)
     let aad = [UInt8](hex: vector.aad)
-    #expect(Array(aad.prefix(80)) == Array(envelope.prefix(80)) && Array(aad.suffix(32)) == context.bytes)
+    #expect(Array(aad.prefix(80)) == Array(envelope.prefix(80)) && Array(aad.suffix(32)) == context.digest.bytes)
   }
 
   @Test(
@@ -70,10 +70,11 @@ struct EnvelopeTests {
   func everyBit(suite: Suite) throws {
     let cipher = try EnvelopeCipher()
     let key = DerivationKey(copying: Array(0..<32))
+    let context = try someContext()
     let selector = Envelope.Selector(suite: suite, kind: .tenantKey, key: Self.reference)
     let envelope = cipher.sealed(
-      Array("twenty-one bytes long".utf8), as: selector, key: key, contextHash: .zero)
-    let control = try cipher.opened(envelope, key: key, contextHash: .zero)
+      Array("twenty-one bytes long".utf8), as: selector, key: key, contextHash: context)
+    let control = try cipher.opened(envelope, key: key, contextHash: context)
     #expect(control == Array("twenty-one bytes long".utf8))
     for bit in 0..<envelope.count * 8 {
       let changed = envelope.flipping(bit: bit)
@@ -84,7 +85,7 @@ struct EnvelopeTests {
         case 4..<80: .keyOrContext
         default: .body
         }
-      let reason = cipher.refusal(changed, key: key, contextHash: .zero)
+      let reason = cipher.refusal(changed, key: key, contextHash: context)
       #expect(reason == expected, "bit \(bit)")
     }
   }
@@ -130,7 +131,11 @@ struct EnvelopeTests {
       let id = Identifier(high: random.next(), low: random.next())
       let version = kind == .dataKey ? 0 : UInt32.random(in: 1 ... .max, using: &random)
       let selector = Envelope.Selector(suite: suite, kind: kind, key: .init(id: id, version: version))
-      let (keyBytes, context) = (random.bytes(32), Digest(random.bytes(32).span))
+      let subject = random.bytes(kind == .subjectKey ? Int.random(in: 1...128, using: &random) : 0)
+      let (keyBytes, context) = (
+        random.bytes(32),
+        try contextHash(tenant: "acme", subject: subject.hex, [["00", random.bytes(8).hex]])
+      )
       let key = DerivationKey(copying: keyBytes)
       let envelope = cipher.sealed(plaintext, as: selector, key: key, contextHash: context)
       #expect(envelope.count == size + 96)
@@ -160,11 +165,12 @@ struct EnvelopeTests {
   func everyCut() throws {
     let cipher = try EnvelopeCipher()
     let key = DerivationKey(copying: Array(0..<32))
+    let context = try someContext()
     for suite in Suite.allCases {
       let selector = Envelope.Selector(suite: suite, kind: .tenantKey, key: Self.reference)
-      let envelope = cipher.sealed(Array(0..<40), as: selector, key: key, contextHash: .zero)
+      let envelope = cipher.sealed(Array(0..<40), as: selector, key: key, contextHash: context)
       for count in 0..<envelope.count {
-        let reason = cipher.refusal(Array(envelope.prefix(count)), key: key, contextHash: .zero)
+        let reason = cipher.refusal(Array(envelope.prefix(count)), key: key, contextHash: context)
         let expected: Reason = count < 96 ? .malformed : .body
         #expect(reason == expected, "cut to \(count)")
       }
@@ -177,7 +183,8 @@ struct EnvelopeTests {
     let key = DerivationKey(copying: Array(0..<32))
     let selector = Envelope.Selector(suite: .aes256GCM, kind: .tenantKey, key: Self.reference)
     // 52 bytes of plaintext make an envelope as long as a wrapped key.
-    let envelope = cipher.sealed(.init(repeating: 1, count: 52), as: selector, key: key, contextHash: .zero)
+    let envelope = cipher.sealed(
+      .init(repeating: 1, count: 52), as: selector, key: key, contextHash: try someContext())
     #expect(envelope.count == WrappedKey.byteCount)
     #expect(throws: WrappedKey.Malformed.magic) { try WrappedKey(envelope.span) }
     let wrapped = try KeyWrapper().wrapped(
@@ -192,11 +199,59 @@ struct EnvelopeTests {
     await #expect(processExitsWith: .failure) { try sealWithSalt(0) }
     await #expect(processExitsWith: .success) { try sealWithSalt(24) }
   }
+
+  @Test("Sealing with a subject that does not fit the kind traps")
+  func sealingMisfits() async {
+    await #expect(processExitsWith: .failure) { try seal(as: .tenantKey, inContextOf: .subjectKey) }
+    await #expect(processExitsWith: .failure) { try seal(as: .dataKey, inContextOf: .subjectKey) }
+    await #expect(processExitsWith: .failure) { try seal(as: .subjectKey, inContextOf: .tenantKey) }
+    await #expect(processExitsWith: .success) { try seal(as: .subjectKey, inContextOf: .subjectKey) }
+    await #expect(processExitsWith: .success) { try seal(as: .dataKey, inContextOf: .tenantKey) }
+  }
+
+  // MUST: ENV-10
+  @Test(
+    "A subject that does not fit the kind is refused, although commitment and tag are right",
+    arguments: Suite.allCases, EnvelopeKind.allCases)
+  func openingMisfits(suite: Suite, kind: EnvelopeKind) throws {
+    let key = DerivationKey(copying: Array(0..<32))
+    let aead = try CommittingAEAD()
+    let misfit = try someContext(for: kind == .subjectKey ? .tenantKey : .subjectKey)
+    let bound =
+      Array("CH".utf8) + [1, kind.rawValue << 4 | suite.rawValue] + .init(repeating: 9, count: 16)
+      + [0, 0, 0, kind == .dataKey ? 0 : 1] + .init(repeating: 7, count: 24)
+    let plaintext = Array("for someone".utf8)
+    let forged = plaintext.withRawSpan { plaintext in
+      [UInt8](rawCapacity: plaintext.byteCount + Envelope.overheadByteCount) { output in
+        output.append(contentsOf: bound.span)
+        aead.seal(
+          plaintext, suite: suite, label: .envelope, key: key, bound: bound.span,
+          extra: misfit.digest.bytes.span, appendingTo: &output)
+      }
+    }
+    let sealed = Array(forged.dropFirst(bound.count))
+    // The control: but for the rule, it would open.
+    let opened = try [UInt8](rawCapacity: plaintext.count) { (output) throws(CommittingAEAD.Refusal) in
+      try aead.open(
+        sealed.span, suite: suite, label: .envelope, key: key, bound: bound.span,
+        extra: misfit.digest.bytes.span, appendingTo: &output)
+    }
+    #expect(opened == plaintext)
+    let reason = try EnvelopeCipher().refusal(forged, key: key, contextHash: misfit)
+    #expect(reason == .keyOrContext)
+  }
 }
 
 private func sealWithSalt(_ count: Int) throws {
   let selector = Envelope.Selector(suite: .aes256GCM, kind: .tenantKey, key: EnvelopeTests.reference)
   _ = try EnvelopeCipher().sealed(
-    [1], as: selector, key: DerivationKey(copying: Array(0..<32)), contextHash: .zero,
+    [1], as: selector, key: DerivationKey(copying: Array(0..<32)), contextHash: try someContext(),
     salt: .init(repeating: 0, count: count))
+}
+
+private func seal(as kind: EnvelopeKind, inContextOf other: EnvelopeKind) throws {
+  let key = KeyReference(id: EnvelopeTests.reference.id, version: kind == .dataKey ? 0 : 1)
+  _ = try EnvelopeCipher().sealed(
+    [1], as: Envelope.Selector(suite: .aes256GCM, kind: kind, key: key),
+    key: DerivationKey(copying: Array(0..<32)), contextHash: try someContext(for: other))
 }

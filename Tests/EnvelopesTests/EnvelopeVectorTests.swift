@@ -28,7 +28,7 @@ struct EnvelopeVectorTests {
     }
   }
 
-  // MUST: ENV-8, ENV-9
+  // MUST: ENV-8, ENV-9, ENV-10
   @Test("Open: the plaintext, or the vector's reason and no byte", arguments: EnvelopeVector.all)
   func open(vector: EnvelopeVector) throws {
     let cipher = try EnvelopeCipher()
@@ -48,7 +48,7 @@ struct EnvelopeVectorTests {
     let oldContext = try vector.contextHash
     let key = vector.derivationKey
     let fresh = DerivationKey(copying: SecureRandom.bytes(32))
-    let newContext = try contextHash(tenant: "other", subject: "", [["6e6577", "01"]])
+    let newContext = try someContext(for: try #require(EnvelopeKind(rawValue: vector.kind)))
     var rewrapped: [UInt8] = []
     let result = Result { () throws(Reason) in
       let plaintext = try cipher.opened(vector.bytes, key: key, contextHash: oldContext)

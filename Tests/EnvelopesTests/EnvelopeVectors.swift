@@ -25,7 +25,7 @@ struct EnvelopeVector: Decodable, Sendable, CustomTestStringConvertible {
   var bytes: [UInt8] { .init(hex: envelope) }
   var plaintextBytes: [UInt8] { .init(hex: plaintext) }
   var derivationKey: DerivationKey { DerivationKey(copying: .init(hex: key)) }
-  var contextHash: Digest {
+  var contextHash: ContextHash {
     get throws { try EnvelopesTests.contextHash(tenant: tenant, subject: subject, context) }
   }
   var keyReference: KeyReference {
@@ -55,9 +55,14 @@ func pairs(_ context: [[String]]) -> [EncryptionContext.Pair] {
   context.map { .init(key: .init(hex: $0[0]), value: .init(hex: $0[1])) }
 }
 
-func contextHash(tenant: String, subject: String, _ context: [[String]]) throws -> Digest {
+func contextHash(tenant: String, subject: String, _ context: [[String]]) throws -> ContextHash {
   BindingHash.context(
     tenant: try TenantID(tenant), subject: .init(hex: subject), try EncryptionContext(pairs(context)))
+}
+
+/// A context that fits the kind of key.
+func someContext(for kind: EnvelopeKind = .tenantKey) throws -> ContextHash {
+  try contextHash(tenant: "acme", subject: kind == .subjectKey ? "7375626a656374" : "", [["6e6577", "01"]])
 }
 
 /// Why an envelope or a wrapped key was refused, as the vectors spell it.
@@ -76,7 +81,7 @@ enum Reason: String, Error, Equatable {
 
 extension EnvelopeCipher {
   func sealed(
-    _ plaintext: [UInt8], as selector: Envelope.Selector, key: borrowing DerivationKey, contextHash: Digest,
+    _ plaintext: [UInt8], as selector: Envelope.Selector, key: borrowing DerivationKey, contextHash: ContextHash,
     salt: [UInt8] = SecureRandom.bytes(24)
   ) -> [UInt8] {
     [UInt8](rawCapacity: plaintext.count + Envelope.overheadByteCount) { output in
@@ -87,22 +92,23 @@ extension EnvelopeCipher {
   }
 
   /// Parses and opens, as a caller must.
-  func opened(_ envelope: [UInt8], key: borrowing DerivationKey, contextHash: Digest) throws(Reason)
+  func opened(_ envelope: [UInt8], key: borrowing DerivationKey, contextHash: ContextHash) throws(Reason)
     -> [UInt8]
   {
-    let suite: Suite
-    do { suite = try Envelope.parseSelector(envelope.span).suite } catch { throw .malformed }
+    let selector: Envelope.Selector
+    do { selector = try Envelope.parseSelector(envelope.span) } catch { throw .malformed }
     return try [UInt8](rawCapacity: envelope.count - Envelope.overheadByteCount) { output throws(Reason) in
       do throws(CommittingAEAD.Refusal) {
-        try open(envelope.span, suite: suite, key: key, contextHash: contextHash, appendingTo: &output)
+        try open(envelope.span, as: selector, key: key, contextHash: contextHash, appendingTo: &output)
       } catch {
         precondition(output.byteCount == 0, "a refused envelope left bytes in the output")
         throw Reason(error)
       }
     }
   }
+
   /// Why an envelope does not open, or nil where it does.
-  func refusal(_ envelope: [UInt8], key: borrowing DerivationKey, contextHash: Digest) -> Reason? {
+  func refusal(_ envelope: [UInt8], key: borrowing DerivationKey, contextHash: ContextHash) -> Reason? {
     do throws(Reason) { _ = try opened(envelope, key: key, contextHash: contextHash) } catch { return error }
     return nil
   }

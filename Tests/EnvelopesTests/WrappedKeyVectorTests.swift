@@ -38,9 +38,7 @@ struct WrappedKeyVectorTests {
   @Test("Open: the key's bytes, or the vector's reason", arguments: WrappedKeyVector.all)
   func open(vector: WrappedKeyVector) throws {
     let wrapper = try KeyWrapper()
-    expect(
-      open(vector, with: wrapper, binding: try vector.binding, inHand: try vector.wrappingKeyReference),
-      of: vector)
+    expect(try open(vector, with: wrapper), of: vector)
   }
 
   @Test(
@@ -51,7 +49,7 @@ struct WrappedKeyVectorTests {
     let reference = try vector.wrappingKeyReference
     let fresh = DerivationKey(copying: SecureRandom.bytes(32))
     let freshReference = KeyReference(id: reference.id, version: max(1, reference.version &+ 1))
-    let opened = open(vector, with: wrapper, binding: binding, inHand: reference)
+    let opened = try open(vector, with: wrapper)
     guard case .success(let bytes) = opened else { return expect(opened, of: vector) }
     let old = try WrappedKey(vector.bytes.span)
     let new = wrapper.wrapped(
@@ -78,21 +76,54 @@ struct WrappedKeyVectorTests {
     #expect(wrapped.bytes.hex == vector.wrapped)
   }
 
-  /// `unwrap` leaves it to its caller to match the wrapping key's id and version with the key in
-  /// hand: here the test is that caller. The count tells how many vectors hang on it alone.
-  @Test("Only vectors that name another key in hand need the caller's own comparison")
-  func callersComparison() throws {
+  @Test("What a wrapped key says of itself is bound: only another key in hand needs the comparison")
+  func boundToTheCommitment() throws {
     let wrapper = try KeyWrapper()
-    var onlyByCaller: [String] = []
+    var onlyByComparison: [String] = []
     for vector in WrappedKeyVector.all where vector.expect == "key-or-context" {
       let (wrapped, binding) = (try WrappedKey(vector.bytes.span), try vector.binding)
       let key = vector.wrappingDerivationKey
       if (try? wrapper.unwrapped(wrapped, under: key, binding: binding)) != nil {
-        onlyByCaller.append(vector.name)
+        onlyByComparison.append(vector.name)
       }
     }
-    print("wrapped-key.json: \(onlyByCaller.count) refused only by the caller's comparison")
-    #expect(onlyByCaller.allSatisfy { $0.hasSuffix("is not the one in hand") }, "\(onlyByCaller)")
+    #expect(onlyByComparison.count == 10)
+    #expect(onlyByComparison.allSatisfy { $0.hasSuffix("is not the one in hand") }, "\(onlyByComparison)")
+  }
+
+  // MUST: WRAP-6, WRAP-11
+  @Test(
+    "Another kind, id or version than the caller expects, of either key, is refused",
+    arguments: WrappedKeyVector.all.filter { $0.expect == "ok" })
+  func expectations(vector: WrappedKeyVector) throws {
+    let wrapper = try KeyWrapper()
+    let (wrapped, binding) = (try WrappedKey(vector.bytes.span), try vector.binding)
+    let underKey = vector.wrappingDerivationKey
+    func refusal(
+      kind: WrappedKeyKind? = nil, as reference: KeyReference? = nil, inHand: KeyReference? = nil
+    ) -> Reason? {
+      do throws(Reason) {
+        _ = try wrapper.unwrapped(
+          wrapped, kind: kind, as: reference, under: underKey, wrappingKeyReference: inHand, binding: binding)
+        return nil
+      } catch { return error }
+    }
+    #expect(refusal() == nil)
+    #expect(refusal(kind: wrapped.kind, as: wrapped.key, inHand: wrapped.wrappingKey) == nil)
+    for kind in WrappedKeyKind.allCases where kind != wrapped.kind {
+      #expect(refusal(kind: kind) == .keyOrContext)
+    }
+    for other in others(than: wrapped.key) { #expect(refusal(as: other) == .keyOrContext) }
+    for other in others(than: wrapped.wrappingKey) { #expect(refusal(inHand: other) == .keyOrContext) }
+  }
+
+  private func others(than key: KeyReference) -> [KeyReference] {
+    [
+      KeyReference(id: key.id, version: key.version &+ 1),
+      KeyReference(id: key.id, version: key.version ^ 1 << 31),
+      KeyReference(id: Identifier(high: key.id.high ^ 1 << 63, low: key.id.low), version: key.version),
+      KeyReference(id: Identifier(high: key.id.high, low: key.id.low ^ 1), version: key.version),
+    ]
   }
 
   // MUST: WRAP-10
@@ -111,15 +142,17 @@ struct WrappedKeyVectorTests {
     #expect(salts.allSatisfy { $0.count == 24 })
   }
 
-  private func open(
-    _ vector: WrappedKeyVector, with wrapper: KeyWrapper, binding: Digest, inHand: KeyReference
-  ) -> Result<[UInt8], Reason> {
+  /// As a caller does whose row names the key.
+  private func open(_ vector: WrappedKeyVector, with wrapper: KeyWrapper) throws -> Result<[UInt8], Reason> {
+    let kind = try #require(WrappedKeyKind(rawValue: vector.kind))
+    let (reference, inHand) = (try vector.keyReference, try vector.wrappingKeyReference)
     let key = vector.wrappingDerivationKey
+    let binding = try vector.binding
     return Result { () throws(Reason) in
       let wrapped: WrappedKey
       do { wrapped = try WrappedKey(vector.bytes.span) } catch { throw .malformed }
-      guard wrapped.wrappingKey == inHand else { throw .keyOrContext }
-      return try wrapper.unwrapped(wrapped, under: key, binding: binding)
+      return try wrapper.unwrapped(
+        wrapped, kind: kind, as: reference, under: key, wrappingKeyReference: inHand, binding: binding)
     }
   }
 

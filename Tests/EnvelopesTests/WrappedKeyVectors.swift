@@ -40,7 +40,7 @@ struct WrappedKeyVector: Decodable, Sendable, CustomTestStringConvertible {
   var binding: Digest {
     get throws {
       guard kind != WrappedKeyKind.dataKey.rawValue else {
-        return try contextHash(tenant: tenant, subject: subject, context)
+        return try contextHash(tenant: tenant, subject: subject, context).digest
       }
       return BindingHash.record(
         .init(
@@ -55,12 +55,17 @@ struct WrappedKeyVector: Decodable, Sendable, CustomTestStringConvertible {
 }
 
 extension KeyWrapper {
-  /// Unwraps what has been parsed, and gives the bytes away: a test's right.
-  func unwrapped(_ wrapped: WrappedKey, under key: borrowing DerivationKey, binding: Digest) throws(Reason)
-    -> [UInt8]
-  {
+  /// Unwraps what has been parsed, and gives the bytes away: a test's right. Nil expects what the wrapped
+  /// key says of itself, so that only commitment and tag can refuse it.
+  func unwrapped(
+    _ wrapped: WrappedKey, kind: WrappedKeyKind? = nil, as reference: KeyReference? = nil,
+    under key: borrowing DerivationKey, wrappingKeyReference: KeyReference? = nil, binding: Digest
+  ) throws(Reason) -> [UInt8] {
     do throws(CommittingAEAD.Refusal) {
-      return try unwrap(wrapped, under: key, binding: binding).copied()
+      return try unwrap(
+        wrapped, kind: kind ?? wrapped.kind, as: reference, under: key,
+        wrappingKeyReference: wrappingKeyReference ?? wrapped.wrappingKey, binding: binding
+      ).copied()
     } catch { throw Reason(error) }
   }
 

@@ -61,9 +61,13 @@ package struct LogLives {
       _ = try? LogWriter.create(in: disk, name: "sim", options: options, clock: clock)
       endLife()
     }
-    do throws(LogError) { _ = try LogWriter.create(in: disk, name: "sim", options: options, clock: clock) } catch {
+    do throws(LogError) {
+      _ = try LogWriter.create(in: disk, name: "sim", options: options, clock: clock)
+    } catch {
       // A creation that came to its end before the cut.
-      guard case .storage(let failure) = error, failure.errno == 17 else { return .refused("create: \(error)") }
+      guard case .storage(let failure) = error, failure.errno == 17 else {
+        return .refused("create: \(error)")
+      }
     }
     return nil
   }
@@ -75,14 +79,18 @@ package struct LogLives {
     case 1: disk.failSync(after: .random(in: 1...20, using: &random))
     default: disk.stop(afterSteps: .random(in: 8...90, using: &random))
     }
-    guard let (writer, recovery) = try? LogWriter.open(in: disk, options: options, clock: clock) else { return }
+    guard let (writer, recovery) = try? LogWriter.open(in: disk, options: options, clock: clock) else {
+      return
+    }
     if recovery.tear != nil { tears += 1 }
     // why: what a start has read it builds upon, so it must stay.
     durable = readIDs() ?? durable
     inFlight = []
     for _ in 0..<40 where !disk.hasStopped {
       if Int.random(in: 0..<12, using: &random) == 0 { squeeze() }
-      if Int.random(in: 0..<8, using: &random) == 0 { disk.shortenWrite(after: .random(in: 1...3, using: &random)) }
+      if Int.random(in: 0..<8, using: &random) == 0 {
+        disk.shortenWrite(after: .random(in: 1...3, using: &random))
+      }
       if Int.random(in: 0..<6, using: &random) == 0 { try? writer.spare.fillPiece() }
       guard append(to: writer) else { return }
     }
@@ -90,7 +98,8 @@ package struct LogLives {
 
   /// The disk fills up, or has room again.
   private mutating func squeeze() {
-    disk.setCapacity(Bool.random(using: &random) ? .max : disk.usedBytes + Int.random(in: 0...2048, using: &random))
+    disk.setCapacity(
+      Bool.random(using: &random) ? .max : disk.usedBytes + Int.random(in: 0...2048, using: &random))
   }
 
   /// One commit of some groups; false once the writer is poisoned.
@@ -106,7 +115,8 @@ package struct LogLives {
     let start = writer.nextSequence
     var failure: AppendFailure?
     do throws(AppendFailure) {
-      try writer.commit(zip(groups, paddings).map { zip($0, $1).map { .sample($0, padding: $1) } }) { index, receipt in
+      try writer.commit(zip(groups, paddings).map { zip($0, $1).map { .sample($0, padding: $1) } }) {
+        index, receipt in
         for (offset, id) in groups[index].enumerated() {
           receipts[id] = Place(
             sequence: receipt.firstSequence + UInt64(offset), leafHash: receipt.leafHashes[offset])
@@ -139,7 +149,9 @@ package struct LogLives {
       // why: with names lost there is no log to open, which is a loss and not a refusal.
       if case .storage(let failure) = error, failure.errno == 2 { return .lost("\(error)") }
       // A creation that was cut off left no log, and nothing was acknowledged on it.
-      if case .corrupt(let fault, _) = error, fault.kind == .epochDescriptor, durable.isEmpty, receipts.isEmpty {
+      if case .corrupt(let fault, _) = error, fault.kind == .epochDescriptor, durable.isEmpty,
+        receipts.isEmpty
+      {
         return create()
       }
       return .refused("\(error)")

@@ -90,13 +90,17 @@ package final class MemoryStorage: LogStorage {
 
   package func list() throws(StorageFailure) -> [String] {
     try begin(.list, "")
-    let names = state.withLock { Set($0.nodes.keys.map { $0.contains("/") ? String($0.prefix { $0 != "/" }) : $0 }) }
+    let names = state.withLock {
+      Set($0.nodes.keys.map { $0.contains("/") ? String($0.prefix { $0 != "/" }) : $0 })
+    }
     return names.sorted()
   }
 
   package func open(_ name: String, forWriting: Bool) throws(StorageFailure) -> any LogFile {
     try begin(.open, name)
-    guard let node = state.withLock({ $0.nodes[name] }) else { throw StorageFailure(.open, path: name, errno: ENOENT) }
+    guard let node = state.withLock({ $0.nodes[name] }) else {
+      throw StorageFailure(.open, path: name, errno: ENOENT)
+    }
     return MemoryFile(node, self)
   }
 
@@ -188,7 +192,9 @@ private final class MemoryFile: LogFile {
   func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(StorageFailure) {
     let fault = try storage.begin(.write, name)
     var (count, errno) = (storage.room(for: bytes.count, in: node, at: Int(offset)), ENOSPC)
-    if case .short(let bytesLeft, let reason) = fault { (count, errno) = (min(bytesLeft, bytes.count), reason) }
+    if case .short(let bytesLeft, let reason) = fault {
+      (count, errno) = (min(bytesLeft, bytes.count), reason)
+    }
     storage.with(node) { $0.overwrite(bytes.extracting(0..<count), at: Int(offset)) }
     guard count == bytes.count, fault == nil else { throw StorageFailure(.write, path: name, errno: errno) }
   }
@@ -216,6 +222,10 @@ extension [UInt8] {
   }
 
   package mutating func resize(to size: Int) {
-    if size < count { removeLast(count - size) } else { append(contentsOf: repeatElement(0, count: size - count)) }
+    if size < count {
+      removeLast(count - size)
+    } else {
+      append(contentsOf: repeatElement(0, count: size - count))
+    }
   }
 }

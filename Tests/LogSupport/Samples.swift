@@ -23,7 +23,9 @@ extension EntryDraft {
 
 extension LogOptions {
   /// Segments of a few frames.
-  package static func small(first: UInt64 = 16 << 10, grown: UInt64 = 32 << 10, alignment: Int = 512) -> LogOptions {
+  package static func small(first: UInt64 = 16 << 10, grown: UInt64 = 32 << 10, alignment: Int = 512)
+    -> LogOptions
+  {
     var options = LogOptions()
     options.firstSegmentBytes = first
     options.segmentBytes = grown
@@ -39,7 +41,8 @@ extension LogClock {
     let seconds = Atomic<UInt64>(1_700_000_000)
     let box = AtomicBox(seconds)
     return LogClock(
-      wall: { WallTime(nanoseconds: box.next() * 1_000_000_000) }, bootNanoseconds: { box.next() * 1_000_000_000 })
+      wall: { WallTime(nanoseconds: box.next() * 1_000_000_000) },
+      bootNanoseconds: { box.next() * 1_000_000_000 })
   }
 }
 
@@ -125,7 +128,9 @@ package struct SampleLog: Sendable {
   package let files: [String: [UInt8]]
   package let leafHashes: [Digest]
 
-  package init(entries count: Int, options: LogOptions = .small(), seed: UInt64 = 1) throws {
+  package init(
+    entries count: Int, options: LogOptions = .small(), seed: UInt64 = 1, padding: ClosedRange<Int> = 0...60
+  ) throws {
     let storage = MemoryStorage()
     var random = SeededRandom(seed: seed)
     _ = try LogWriter.create(in: storage, name: "sample", options: options, clock: .stepping())
@@ -134,7 +139,7 @@ package struct SampleLog: Sendable {
     var next: UInt64 = 0
     while next < count {
       let size = min(UInt64(count) - next, .random(in: 1...7, using: &random))
-      let group = (next..<next + size).map { EntryDraft.sample($0, padding: Int.random(in: 0...60, using: &random)) }
+      let group = (next..<next + size).map { EntryDraft.sample($0, padding: Int.random(in: padding, using: &random)) }
       try writer.commit([group]) { _, receipt in leaves += receipt.leafHashes }
       next += size
     }

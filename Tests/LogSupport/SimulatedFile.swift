@@ -37,7 +37,8 @@ final class SimulatedFile: LogFile {
       let isShort = state.isNextWriteShort()
       var count = goesOn && !isShort ? bytes.count : Int.random(in: 0..<bytes.count, using: &state.random)
       let growth = max(0, Int(offset) + count - node.cache.count)
-      let free = state.capacity == .max ? .max : state.capacity - state.live.values.reduce(0) { $0 + $1.cache.count }
+      let free =
+        state.capacity == .max ? .max : state.capacity - state.live.values.reduce(0) { $0 + $1.cache.count }
       if growth > free { count = max(0, count - (growth - max(0, free))) }
       store(bytes.extracting(0..<count), at: Int(offset))
       return (count, goesOn ? ENOSPC : EIO)
@@ -82,7 +83,8 @@ final class SimulatedFile: LogFile {
     for (sector, bytes) in node.unsynced {
       let end = min(node.medium.count, sector * SimulatedDisk.sector + bytes.count)
       let kept = max(0, end - sector * SimulatedDisk.sector)
-      node.medium.overwrite(bytes.span.extracting(0..<min(kept, bytes.count)), at: sector * SimulatedDisk.sector)
+      node.medium.overwrite(
+        bytes.span.extracting(0..<min(kept, bytes.count)), at: sector * SimulatedDisk.sector)
     }
     node.unsynced.removeAll()
     node.unsyncedSizes.removeAll()
@@ -119,13 +121,16 @@ extension SimulatedDisk {
       let kept = Int.random(in: 0...state.unsyncedNames.count, using: &state.random)
       for (index, change) in state.unsyncedNames.enumerated() {
         // Mostly a prefix, as a journal keeps it; sometimes any of them.
-        let isKept = index < kept ? Int.random(in: 0..<8, using: &state.random) > 0 : Int.random(in: 0..<8, using: &state.random) == 0
+        let isKept =
+          index < kept
+          ? Int.random(in: 0..<8, using: &state.random) > 0 : Int.random(in: 0..<8, using: &state.random) == 0
         if isKept { change.apply(to: &names) }
       }
       state.unsyncedNames.removeAll()
       var nodes: [ObjectIdentifier: Node] = [:]
       for node in names.sorted(by: { $0.key < $1.key }).map(\.value) { nodes[ObjectIdentifier(node)] = node }
-      for (_, node) in names.sorted(by: { $0.key < $1.key }) where nodes.removeValue(forKey: ObjectIdentifier(node)) != nil {
+      for (_, node) in names.sorted(by: { $0.key < $1.key })
+      where nodes.removeValue(forKey: ObjectIdentifier(node)) != nil {
         node.settle(&state.random)
         node.cache = node.medium
         node.links = names.values.count { $0 === node }

@@ -14,7 +14,9 @@ package enum WeakVerifier {
       var offset = SegmentHeader.byteCount
       while offset < bytes.count, let frame = Frame.parseHeader(bytes.span.extracting(offset...)) {
         guard frame.number == nextFrame, frame.firstSequence == nextSequence else { return false }
-        guard frame.kind != .entries || accepts(frame, bytes.span.extracting((offset + 48)...)) else { return false }
+        guard frame.kind != .entries || accepts(frame, bytes.span.extracting((offset + 48)...)) else {
+          return false
+        }
         nextFrame += 1
         nextSequence += UInt64(frame.count)
         offset += frame.paddedByteCount(alignment: header.alignment)

@@ -509,10 +509,9 @@ def log_verify(files):
                 break
             for p in range(at, len(data), align):
                 g = frame_whole(data, p, align, max_frame)
-                if g and g["no"] >= frame_no + 1:
-                    if g["no"] > frame_no:  # f is frame_no - 1, so f + 2 is frame_no + 1
-                        why = "no valid frame %u, but a valid frame %u follows" % (frame_no, g["no"])
-                        return verdict("tampered", first_bad(data, at, frame_no, len(leaves), prev), why)
+                if g and g["no"] >= frame_no:  # f is frame_no - 1: a whole f + 1 that is not valid was never written
+                    why = "no valid frame %u, but a whole frame %u follows" % (frame_no, g["no"])
+                    return verdict("tampered", first_bad(data, at, frame_no, len(leaves), prev), why)
             if any(data[at + max_frame:]):
                 return verdict("tampered", len(leaves), "non-zero bytes lie further after the last valid frame than one frame can reach")
             return verdict("torn", None, "bytes after the last valid frame are not zero and are no valid frame")
@@ -722,6 +721,11 @@ def envelope_vectors(two_key):
         if kind < 2:
             add(tag + "key version", s, "key-or-context", envelope=put(e, 20, u32(s["keyVersion"] + 1)))
             add(tag + "kind nibble swapped", s, "key-or-context", envelope=put(e, 3, u8((1 - kind) << 4 | suite)))
+        # Sealed by one who breaks ENV-10: commitment and tag are right, only the kind and the subject do not go together.
+        misfit = dict(s, subject=b"" if kind == 1 else b"patient-17")
+        context = context_hash(b"acme", misfit["subject"], s["context"])
+        misfit["envelope"] = envelope_seal(s["key"], kind, suite, s["keyId"], s["keyVersion"], s["salt"], context, s["plaintext"])
+        add(tag + ("sealed without a subject" if kind == 1 else "sealed with a subject"), misfit, "key-or-context")
         if kind == 1:
             add(tag + "wrong subject", s, "key-or-context", subject=b"patient-18")
             add(tag + "no subject", s, "key-or-context", subject=b"")

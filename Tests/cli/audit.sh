@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# `chatelaine audit verify` and `audit show` on the log vectors: exit codes, what is named, filters.
+# Usage: Tests/cli/audit.sh PATH-OF-chatelaine
+set -u
+chatelaine=$(realpath "${1:?usage: audit.sh PATH-OF-chatelaine}")
+logs=$(realpath "$(dirname "$0")/../Vectors/logs")
+passed=0 failed=0
+check() { if [[ $2 == "$3" ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "NOT OK $1: '$2' is not '$3'"; fi; }
+
+for log in "$logs"/*/; do
+  name=$(basename "$log")
+  before=$(find "$log" -type f -exec sha256sum {} + | sort)
+  said=$("$chatelaine" audit verify --log "$log" 2>&1); got=$?
+  case $name in
+    valid-empty) want=3 word=EMPTY ;;
+    valid-*) want=0 word=VALID ;;
+    torn-*) want=2 word=interrupted ;;
+    tampered-*) want=65 word=TAMPERED ;;
+  esac
+  check "$name exits" "$got" "$want"
+  [[ $said == *$word* ]]; check "$name says $word" $? 0
+  [[ $want != 65 || $said == *.seg*offset* || $said == *epoch* ]]; check "$name names a place" $? 0
+  json=$("$chatelaine" audit verify --json --log "$log" 2>/dev/null)
+  [[ $want == 65 || $json == '{"result":'*'}' ]]; check "$name answers in JSON" $? 0
+  check "$name is as it was" "$(find "$log" -type f -exec sha256sum {} + | sort)" "$before"
+done
+
+log=$logs/valid-three-segments
+show() { "$chatelaine" audit show --log "$log" "$@"; }
+all=$(show | wc -l)
+check "every entry is shown" "$all" "$("$chatelaine" audit verify --json --log "$log" | grep -o '"entries":[0-9]*' | cut -d: -f2)"
+check "a tenant's entries" "$(show --tenant acme | grep -vc ' acme')" 0
+check "tenants add up" "$(($(show --tenant acme | wc -l) + $(show --tenant globex | wc -l) + $(show --tenant _service | wc -l)))" "$all"
+check "an operation" "$(show --operation decrypt | grep -vc ' decrypt ')" 0
+check "a principal nobody has" "$(show --principal uid:4242 | wc -l)" 0
+id=$(show --json | grep -o '"requestId":"[0-9a-f]*[1-9a-f][0-9a-f]*"' | head -n 1 | cut -d'"' -f4)
+check "a request id finds its entry" "$(show --request-id "$id" --json | grep -c "$id")" 1
+first=$(show --json | sed -n 's/.*"time":"\([^"]*\)".*/\1/p' | sed -n 3p)
+check "since and until split the log" "$(($(show --since "$first" | wc -l) + $(show --until "$first" | wc -l)))" "$all"
+check "since begins there" "$(show --since "$first" | wc -l)" "$((all - 2))"
+show --operation nonsense >/dev/null 2>&1; check "an unknown word is a usage error" $? 64
+show --since 2026-02-31T00:00:00Z >/dev/null 2>&1; check "a day that is none is a usage error" $? 64
+"$chatelaine" audit verify --log /nonexistent >/dev/null 2>&1; check "a missing log" $? 66
+timeout 1 "$chatelaine" audit show -f --log "$log" >/dev/null; check "-f goes on until stopped" $? 124
+check "JSON lines parse" "$(show --json | { command -v python3 >/dev/null && python3 -c 'import json,sys; print(sum(1 for l in sys.stdin if json.loads(l)))' || wc -l; })" "$all"
+
+echo "$passed passed, $failed failed"
+[[ $failed == 0 ]]
