@@ -47,7 +47,8 @@ import Testing
     let a = "key_versions.tenant = 'acme' AND key_versions.name = 'aes' AND key_versions.version = 2"
     let b = "key_versions.tenant = 'globex' AND key_versions.name = 'aes' AND key_versions.version = 2"
     try refuses(
-      try swap(columns, of: "key_versions", a, b), keys: 2, naming: "key acme/aes version 2", "key globex/aes version 2")
+      try swap(columns, of: "key_versions", a, b), keys: 2, naming: "key acme/aes version 2",
+      "key globex/aes version 2")
   }
 
   @Test(arguments: [["wrapped"], ["wrapped", "row_mac"], ["wrapped", "created", "bucket", "row_mac"]])
@@ -55,7 +56,8 @@ import Testing
     let a = "key_versions.tenant = 'acme' AND key_versions.name = 'aes' AND key_versions.version = 1"
     let b = "key_versions.tenant = 'acme' AND key_versions.name = 'xchacha' AND key_versions.version = 1"
     try refuses(
-      try swap(columns, of: "key_versions", a, b), keys: 2, naming: "key acme/aes version 1", "key acme/xchacha version 1")
+      try swap(columns, of: "key_versions", a, b), keys: 2, naming: "key acme/aes version 1",
+      "key acme/xchacha version 1")
   }
 
   @Test(arguments: [["wrapped"], ["wrapped", "row_mac"], ["version"], ["version", "bucket"]])
@@ -63,8 +65,10 @@ import Testing
     let place = "key_versions.tenant = 'initech' AND key_versions.name = 'xchacha' AND key_versions.version"
     let copy = try vault.storeCopy()
     if columns[0] == "version" {
-      try copy.sql("UPDATE key_versions SET version = 9 WHERE \(place) = 1",
-        "UPDATE key_versions SET version = 1 WHERE \(place) = 3", "UPDATE key_versions SET version = 3 WHERE \(place) = 9")
+      try copy.sql(
+        "UPDATE key_versions SET version = 9 WHERE \(place) = 1",
+        "UPDATE key_versions SET version = 1 WHERE \(place) = 3",
+        "UPDATE key_versions SET version = 3 WHERE \(place) = 9")
       try refuses(copy, keys: 2, naming: "key initech/xchacha version 1", "key initech/xchacha version 3")
     } else {
       try refuses(
@@ -74,18 +78,20 @@ import Testing
   }
 
   // MUST: STORE-1
-  @Test func `the wrapped bytes alone, with the rows' MACs made anew, still open under nothing else`() throws {
+  @Test func `the wrapped bytes alone, with the rows' MACs made anew, still open under nothing else`() throws
+  {
     // Somebody who has the store key too: the wrapping binds tenant, name, purpose, suite and time.
     let shop = vault.shop
     for (edit, refused) in [("tenant", 2), ("name", 2), ("version", 2)] {
       let copy = try vault.storeCopy()
       let store = try KeyService.openStore(copy.storePath, shop.masterKeys)
       let a = try #require(try store.keyVersion(tenant("acme"), key("aes"), 1))
-      let (owner, name, number): (TenantID, KeyName, UInt32) = switch edit {
-      case "tenant": (tenant("globex"), key("aes"), 1)
-      case "name": (tenant("acme"), key("xchacha"), 1)
-      default: (tenant("acme"), key("aes"), 2)
-      }
+      let (owner, name, number): (TenantID, KeyName, UInt32) =
+        switch edit {
+        case "tenant": (tenant("globex"), key("aes"), 1)
+        case "name": (tenant("acme"), key("xchacha"), 1)
+        default: (tenant("acme"), key("aes"), 2)
+        }
       let b = try #require(try store.keyVersion(owner, name, number))
       func changed(_ row: KeyVersionRow, _ other: KeyVersionRow) -> KeyVersionRow {
         var row = row
@@ -126,7 +132,9 @@ import Testing
   }
 
   // MUST: STORE-3
-  @Test(arguments: ["tenants WHERE id = 'acme'", "tenant_keys WHERE tenant = 'acme'", "key_versions WHERE tenant = 'acme'"])
+  @Test(arguments: [
+    "tenants WHERE id = 'acme'", "tenant_keys WHERE tenant = 'acme'", "key_versions WHERE tenant = 'acme'",
+  ])
   func `rows that are gone are refused by name`(rows: String) throws {
     let copy = try vault.storeCopy()
     try copy.sql("DELETE FROM \(rows)")

@@ -27,7 +27,9 @@ import Testing
       let named = verdict.start.map { ServiceError.store($0) } ?? verdict.check
       #expect(named.map(Self.namesWhatIsWrong) ?? false, "\(edit.sql): \(named.map { $0.sentence } ?? "")")
       #expect(verdict.start != nil || verdict.right + verdict.records.count == 18, "\(edit.sql)")
-      for refusal in verdict.records { #expect(Self.namesWhatIsWrong(refusal), "\(edit.sql): \(refusal.sentence)") }
+      for refusal in verdict.records {
+        #expect(Self.namesWhatIsWrong(refusal), "\(edit.sql): \(refusal.sentence)")
+      }
       if let owner = edit.owner, verdict.start == nil {
         // The others' keys go on opening.
         #expect(verdict.right >= 12, "\(edit.sql): \(verdict.records.map(\.sentence))")
@@ -99,7 +101,8 @@ enum Edits {
     case .blob(let data) where !data.isEmpty:
       edits += [(.emptied, "x''"), (.cut, "substr(\(column), 2)"), (.otherType, "'text'"), (.otherType, "7")]
     case .string: edits += [(.emptied, "''"), (.cut, "substr(\(column), 2)"), (.otherType, "x'00ff'")]
-    default: edits += [(.emptied, "0"), (.cut, "-1"), (.otherType, "'text'"), (.otherType, "9223372036854775807")]
+    default:
+      edits += [(.emptied, "0"), (.cut, "-1"), (.otherType, "'text'"), (.otherType, "9223372036854775807")]
     }
     return edits.map { kind, new in
       Edit(
@@ -115,10 +118,13 @@ enum Edits {
     let values = columns.map { column in
       let value = row[column] as DatabaseValue
       // why: ids of keys are unique in the schema too.
-      return column == key || (table == "tenant_keys" && column == "id") ? value.farther.sqlText : value.sqlText
+      return column == key || (table == "tenant_keys" && column == "id")
+        ? value.farther.sqlText : value.sqlText
     }
     return Edit(
-      kind: .doubled, sql: "INSERT INTO \(table) (\(columns.joined(separator: ", "))) VALUES (\(values.joined(separator: ", ")))",
+      kind: .doubled,
+      sql:
+        "INSERT INTO \(table) (\(columns.joined(separator: ", "))) VALUES (\(values.joined(separator: ", ")))",
       owner: owner, renames: true)
   }
 }
@@ -126,7 +132,8 @@ enum Edits {
 extension DatabaseValue {
   var sqlText: String {
     switch storage {
-    case .blob(let data): "x'\(data.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined())'"
+    case .blob(let data):
+      "x'\(data.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined())'"
     case .string(let text): "'\(text)'"
     default: description
     }

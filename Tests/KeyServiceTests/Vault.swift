@@ -81,12 +81,14 @@ final class Vault: Sendable {
     let envelope = [UInt8](rawCapacity: plaintext.count + Envelope.overheadByteCount) { output in
       plaintext.span.withRawSpan { bytes in
         cipher.seal(
-          bytes, as: selector, key: key.key, contextHash: BindingHash.context(tenant: tenant), salt: salt.span,
+          bytes, as: selector, key: key.key, contextHash: BindingHash.context(tenant: tenant),
+          salt: salt.span,
           appendingTo: &output)
       }
     }
     return Sealed(
-      tenant: tenant, name: name, version: key.version, suite: suite, plaintext: plaintext, envelope: envelope)
+      tenant: tenant, name: name, version: key.version, suite: suite, plaintext: plaintext, envelope: envelope
+    )
   }
 
   // MARK: After an edit
@@ -119,10 +121,12 @@ final class Vault: Sendable {
 
   private func open(_ sealed: Sealed, _ service: KeyService) throws(ServiceError) -> [UInt8] {
     let key = try service.openKey(sealed.name, of: sealed.tenant, version: sealed.version)
-    let plaintext = try? [UInt8](rawCapacity: sealed.plaintext.count) { (output) throws(CommittingAEAD.Refusal) in
+    let plaintext = try? [UInt8](rawCapacity: sealed.plaintext.count) {
+      (output) throws(CommittingAEAD.Refusal) in
       guard let cipher = try? EnvelopeCipher() else { preconditionFailure("the tests have libcrypto") }
       try cipher.open(
-        sealed.envelope.span, suite: sealed.suite, key: key.key,
+        sealed.envelope.span,
+        as: Envelope.Selector(suite: sealed.suite, kind: .tenantKey, key: key.reference), key: key.key,
         contextHash: BindingHash.context(tenant: sealed.tenant), appendingTo: &output)
     }
     // why: a key that opens nothing is no wrong plaintext, but nobody should have been given it either.
