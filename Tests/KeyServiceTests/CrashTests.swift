@@ -41,7 +41,9 @@ import Testing
   private func restart(_ crashed: Workshop) throws -> (resolved: Int, wasDone: Bool) {
     let before = try crashed.entries().count
     let (head, report) = try start(crashed)
-    let recovered = try crashed.entries().dropFirst(before).map(\.entry).filter { $0.entryClass == .recovered }
+    let recovered = try crashed.entries().dropFirst(before).map(\.entry).filter {
+      $0.entryClass == .recovered
+    }
     #expect(recovered.count == report.resolved.count)
     for (entry, resolved) in zip(recovered, report.resolved) {
       #expect(entry.outcome == (resolved.wasDone ? .ok : .failed))
@@ -61,7 +63,9 @@ import Testing
     return (service.storeHead, report)
   }
 
-  @Test func `a rotation that is cut off at any step was done or was not, and the next start says which`() throws {
+  @Test func `a rotation that is cut off at any step was done or was not, and the next start says which`()
+    throws
+  {
     let crashes = try crashes { _ = try $0.rotateKey(records, of: acme, by: shop.caller) }
     var results: [String] = []
     for crashed in crashes {
@@ -69,7 +73,8 @@ import Testing
       let version = try crashed.running { try $0.openKey(records, of: acme).version }
       _ = try crashed.running { try $0.openKey(records, of: acme, version: 1) }
       #expect(resolved <= 1)
-      results.append(resolved == 0 ? "whole, version \(version)" : "\(wasDone ? "done" : "not done"), version \(version)")
+      results.append(
+        resolved == 0 ? "whole, version \(version)" : "\(wasDone ? "done" : "not done"), version \(version)")
     }
     // Before the intent's write, before its sync, before the outcome's write, before its sync, after.
     #expect(results.first == "whole, version 1")
@@ -105,7 +110,8 @@ import Testing
     storage.fail(.write, from: 4, errno: 28)  // A start writes zeros and a page, then come intent and outcome.
     #expect(throws: StartError.self) {
       try KeyService.initialize(
-        storePath: new.storePath, log: storage, logName: "test", options: new.options, masterKeys: new.masterKeys,
+        storePath: new.storePath, log: storage, logName: "test", options: new.options,
+        masterKeys: new.masterKeys,
         caller: new.caller)
     }
     try #require(FileManager.default.fileExists(atPath: new.storePath))

@@ -51,7 +51,8 @@ import Testing
     return try again.openKey(records, of: acme).version
   }
 
-  @Test func `a full log refuses a change before anything is done, and takes it once there is space`() throws {
+  @Test func `a full log refuses a change before anything is done, and takes it once there is space`() throws
+  {
     storage.fail(.write, from: 1, errno: 28)
     #expect(rotate() == .auditUnavailable)
     #expect(service.storeHead == before)
@@ -64,9 +65,13 @@ import Testing
 
   @Test func `a log that fills up before the outcome stops all changes until a restart`() throws {
     storage.fail(.write, from: 2, errno: 28)
-    guard case .mustRestart = rotate() else { return #expect(Bool(false), "the change was said not to be done") }
+    guard case .mustRestart = rotate() else {
+      return #expect(Bool(false), "the change was said not to be done")
+    }
     storage.watch(nil)
-    guard case .mustRestart = rotate() else { return #expect(Bool(false), "a change after an unknown outcome") }
+    guard case .mustRestart = rotate() else {
+      return #expect(Bool(false), "a change after an unknown outcome")
+    }
     let (report, head) = try restart()
     #expect(report.resolved.map(\.wasDone) == [true])
     #expect(head.generation == before.generation + 1)
@@ -117,7 +122,9 @@ import Testing
     #expect(rotate() == .store(.tampered(record: "tenant acme")))
     try shop.sql("UPDATE tenants SET state = 1")
     #expect(rotate() == nil)
-    let outcomes = try shop.entries().map(\.entry).filter { $0.operation == .keyRotate && $0.entryClass == .outcome }
+    let outcomes = try shop.entries().map(\.entry).filter {
+      $0.operation == .keyRotate && $0.entryClass == .outcome
+    }
     #expect(outcomes.map(\.outcome) == [.failed, .ok])
     #expect(outcomes.map(\.reason) == [.store, .none])
     #expect(try restart().0.resolved.isEmpty)

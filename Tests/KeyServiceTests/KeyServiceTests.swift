@@ -37,8 +37,12 @@ import Testing
   @Test func `names are never used again`() throws {
     try shop.running { service in
       _ = try service.setKeyState(.disabled, records, of: acme, by: shop.caller)
-      #expect(throws: ServiceError.taken(record: "Tenant acme")) { try service.createTenant(acme, by: shop.caller) }
-      let refusal = #expect(throws: ServiceError.self) { try service.createKey(records, of: acme, by: shop.caller) }
+      #expect(throws: ServiceError.taken(record: "Tenant acme")) {
+        try service.createTenant(acme, by: shop.caller)
+      }
+      let refusal = #expect(throws: ServiceError.self) {
+        try service.createKey(records, of: acme, by: shop.caller)
+      }
       #expect(refusal == .taken(record: "Key acme/records"))
       #expect(refusal?.code == .conflict)
     }
@@ -87,7 +91,8 @@ import Testing
       func note() { heads.append(service.storeHead) }
       _ = try service.createTenant(tenant("globex"), by: shop.caller)
       note()
-      _ = try service.createKey(key("mail"), of: tenant("globex"), purpose: .index, suite: nil, by: shop.caller)
+      _ = try service.createKey(
+        key("mail"), of: tenant("globex"), purpose: .index, suite: nil, by: shop.caller)
       note()
       _ = try service.rotateKey(records, of: acme, by: shop.caller)
       note()
@@ -108,7 +113,8 @@ import Testing
       #expect(change.entry.detail(.intentSequence) == ByteWriter.u64Bytes(intent.entry.sequence))
       #expect(change.entry.detail(.intentLeafHash) == intent.leafHash.bytes)
       #expect(change.entry.outcome == .ok)
-      #expect(change.entry.requestID == shop.caller.requestID && change.entry.principal == shop.caller.principal)
+      #expect(
+        change.entry.requestID == shop.caller.requestID && change.entry.principal == shop.caller.principal)
       #expect(change.entry.keyID == intent.entry.keyID && change.entry.keyVersion == intent.entry.keyVersion)
     }
     #expect(changes.suffix(2).allSatisfy { $0.entry.keyVersion == 2 && $0.entry.keyName == records })

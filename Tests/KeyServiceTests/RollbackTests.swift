@@ -42,7 +42,8 @@ import Testing
     }
     try shop.restoreStore(of: old)
     try refuses(
-      .storeRolledBack(storeGeneration: 3, logGeneration: 3 + changes), naming: "generation 3", "at \(3 + changes)")
+      .storeRolledBack(storeGeneration: 3, logGeneration: 3 + changes), naming: "generation 3",
+      "at \(3 + changes)")
   }
 
   @Test(arguments: 1...3) func `an old log is refused by its generation`(changes: UInt64) throws {
@@ -52,7 +53,8 @@ import Testing
     }
     try shop.restoreLog(of: old)
     try refuses(
-      .logRolledBack(storeGeneration: 3 + changes, logGeneration: 3), naming: "generation \(3 + changes)", "at 3")
+      .logRolledBack(storeGeneration: 3 + changes, logGeneration: 3), naming: "generation \(3 + changes)",
+      "at 3")
   }
 
   // MUST: STORE-6
@@ -68,7 +70,9 @@ import Testing
     let other = try Workshop(masterKeys: shop.masterKeys)
     try other.initialize()
     try shop.restoreStore(of: other)
-    guard case .otherLog = shop.refusalToOpen() else { return #expect(Bool(false), "another log's store opened") }
+    guard case .otherLog = shop.refusalToOpen() else {
+      return #expect(Bool(false), "another log's store opened")
+    }
   }
 
   @Test func `the last copy of both, put back together, opens`() throws {
@@ -98,9 +102,12 @@ import Testing
     let otherID = SecureRandom.identifier()
     #expect(shop.refusalToOpen(.random(id: id)) == .store(.masterKey(.otherKey(version: 1))))
     #expect(
-      shop.refusalToOpen(.random(id: otherID)) == .store(.masterKey(.otherKeyring(store: id, keyring: otherID))))
+      shop.refusalToOpen(.random(id: otherID))
+        == .store(.masterKey(.otherKeyring(store: id, keyring: otherID))))
     #expect(shop.refusalToOpen(.random(id: id, versions: 2...3)) == .store(.masterKey(.missingVersion(1))))
-    #expect(try Workshop.contents(shop.directory).filter { $0.key != "log/lock" } == before.filter { $0.key != "log/lock" })
+    #expect(
+      try Workshop.contents(shop.directory).filter { $0.key != "log/lock" }
+        == before.filter { $0.key != "log/lock" })
     #expect(shop.refusalToOpen() == nil)
   }
 

@@ -29,7 +29,9 @@ final class WatchedStorage: LogStorage {
   func list() throws(StorageFailure) -> [String] { try disk.list() }
   func remove(_ name: String) throws(StorageFailure) { try disk.remove(name) }
   func syncDirectory() throws(StorageFailure) { try disk.syncDirectory() }
-  func rename(_ name: String, to newName: String) throws(StorageFailure) { try disk.rename(name, to: newName) }
+  func rename(_ name: String, to newName: String) throws(StorageFailure) {
+    try disk.rename(name, to: newName)
+  }
 
   func open(_ name: String, forWriting: Bool) throws(StorageFailure) -> any LogFile {
     let file = try disk.open(name, forWriting: forWriting)
@@ -59,7 +61,9 @@ private final class WatchedFile: LogFile {
   }
 
   func size() throws(StorageFailure) -> UInt64 { try file.size() }
-  func read(at offset: UInt64, count: Int) throws(StorageFailure) -> [UInt8] { try file.read(at: offset, count: count) }
+  func read(at offset: UInt64, count: Int) throws(StorageFailure) -> [UInt8] {
+    try file.read(at: offset, count: count)
+  }
   func truncate(to size: UInt64) throws(StorageFailure) { try file.truncate(to: size) }
   func isLinked() throws(StorageFailure) -> Bool { try file.isLinked() }
 

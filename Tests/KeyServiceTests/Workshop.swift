@@ -40,14 +40,16 @@ final class Workshop: Sendable {
   func initialize() throws {
     try FileManager.default.createDirectory(atPath: logPath, withIntermediateDirectories: true)
     try KeyService.initialize(
-      storePath: storePath, log: storage(), logName: "test", options: options, masterKeys: masterKeys, caller: caller)
+      storePath: storePath, log: storage(), logName: "test", options: options, masterKeys: masterKeys,
+      caller: caller)
   }
 
   func open(
     _ keys: MasterKeySet? = nil, on storage: (any LogStorage)? = nil
   ) throws -> (KeyService, StartReport) {
     try KeyService.open(
-      storePath: storePath, log: try storage ?? self.storage(), options: options, masterKeys: keys ?? masterKeys)
+      storePath: storePath, log: try storage ?? self.storage(), options: options,
+      masterKeys: keys ?? masterKeys)
   }
 
   /// Opens, works, closes.
@@ -126,8 +128,11 @@ final class Workshop: Sendable {
 }
 
 extension MasterKeySet {
-  static func random(id: Identifier = SecureRandom.identifier(), versions: ClosedRange<UInt32> = 1...1) -> MasterKeySet {
-    MasterKeySet(versions.map { .random(as: KeyReference(id: id, version: $0), created: WallTime(nanoseconds: 9)) })
+  static func random(id: Identifier = SecureRandom.identifier(), versions: ClosedRange<UInt32> = 1...1)
+    -> MasterKeySet
+  {
+    MasterKeySet(
+      versions.map { .random(as: KeyReference(id: id, version: $0), created: WallTime(nanoseconds: 9)) })
   }
 }
 

@@ -25,7 +25,9 @@ final class Bench: Sendable {
 
   var path: String { directory.appending(path: "store.db").path }
 
-  func secret() -> SecretBytes { SecretBytes(count: 32) { output in for byte in storeKey { output.append(byte) } } }
+  func secret() -> SecretBytes {
+    SecretBytes(count: 32) { output in for byte in storeKey { output.append(byte) } }
+  }
 
   func create() throws -> KeyStore {
     let master = KeyReference(id: Identifier(high: 1, low: 1), version: 1)
@@ -34,9 +36,12 @@ final class Bench: Sendable {
       path: path,
       .init(
         storeID: Identifier(high: 3, low: 3), logID: Identifier(high: 4, low: 4), keyringID: master.id,
-        master: MasterVersionRow(version: 1, keyCheckValue: Digest(1, 2, 3, 4), state: .inUse, created: created),
+        master: MasterVersionRow(
+          version: 1, keyCheckValue: Digest(1, 2, 3, 4), state: .inUse, created: created),
         created: created, logSequence: 0, logLeafHash: Digest(9, 9, 9, 9)),
-      storeKey: secret(), wrappedStoreKey: try wrapped(.storeKey, as: KeyReference(id: Identifier(high: 3, low: 3), version: 1)).bytes)
+      storeKey: secret(),
+      wrappedStoreKey: try wrapped(.storeKey, as: KeyReference(id: Identifier(high: 3, low: 3), version: 1))
+        .bytes)
   }
 
   func open() throws -> KeyStore { try KeyStore.open(path: path) { _ throws(KeyStoreError) in secret() } }
@@ -114,7 +119,8 @@ extension TenantKeyRow {
   static func sample(_ owner: TenantID, _ name: KeyName) -> TenantKeyRow {
     TenantKeyRow(
       tenant: owner, name: name, id: SecureRandom.identifier(), purpose: .seal, suite: .aes256GCM,
-      state: .enabled, created: WallTime(nanoseconds: 8), currentVersion: 1, floorVersion: 1, budgetMessages: 10,
+      state: .enabled, created: WallTime(nanoseconds: 8), currentVersion: 1, floorVersion: 1,
+      budgetMessages: 10,
       budgetBytes: 20)
   }
 

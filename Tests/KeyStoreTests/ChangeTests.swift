@@ -97,7 +97,9 @@ import Testing
     }
     let rows = try (1...40).map { try TenantRow.sample("tenant-\($0)") }
     let refusal = #expect(throws: KeyStoreError.self) {
-      try store.change(intentSequence: 3, intentLeafHash: .zero) { change in for row in rows { change.put(row) } }
+      try store.change(intentSequence: 3, intentLeafHash: .zero) { change in
+        for row in rows { change.put(row) }
+      }
     }
     #expect(refusal == .database(code: 13, doing: "writing the store"))
     try store.close()

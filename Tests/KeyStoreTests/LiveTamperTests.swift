@@ -72,7 +72,8 @@ import Testing
     let effect = "UPDATE tenants SET state = (SELECT state FROM old), row_mac = (SELECT row_mac FROM old)"
     for moment in ["INSERT", "UPDATE"] {
       let condition = table == "tenants" ? "WHEN new.state <> (SELECT state FROM old)" : ""
-      try bench.sql("CREATE TRIGGER on_\(moment) AFTER \(moment) ON \(table) \(condition) BEGIN \(effect); END")
+      try bench.sql(
+        "CREATE TRIGGER on_\(moment) AFTER \(moment) ON \(table) \(condition) BEGIN \(effect); END")
     }
     var frozen = active
     frozen.state = .frozen
@@ -99,7 +100,9 @@ import Testing
     try bench.put(store, neighbour)
     try bench.sql("UPDATE tenants SET id = 'ACME'", "UPDATE tenant_keys SET name = 'K' ")
     #expect(throws: KeyStoreError.tampered(record: "a tenant")) { try store.tenantIDs(limit: 10) }
-    #expect(throws: KeyStoreError.tampered(record: "a key of tenant acme")) { try store.keyNames(of: active.id) }
+    #expect(throws: KeyStoreError.tampered(record: "a key of tenant acme")) {
+      try store.keyNames(of: active.id)
+    }
   }
 
   @Test(arguments: ["generation + 1", "generation - 1", "-1", "generation + 100", "9223372036854775807"])
@@ -112,11 +115,13 @@ import Testing
   @Test func `a row edited behind its indexes is refused`() throws {
     // With a writable schema an index is put aside, so that it goes on naming what the row was.
     try bench.sql(
-      "PRAGMA writable_schema = ON", "CREATE TABLE kept AS SELECT * FROM sqlite_schema WHERE name = 'tenants_bucket'",
+      "PRAGMA writable_schema = ON",
+      "CREATE TABLE kept AS SELECT * FROM sqlite_schema WHERE name = 'tenants_bucket'",
       "DELETE FROM sqlite_schema WHERE name = 'tenants_bucket'", "PRAGMA schema_version = 1000")
     try bench.sql("PRAGMA writable_schema = ON", "REPLACE INTO tenants SELECT * FROM old")
     try bench.sql(
-      "PRAGMA writable_schema = ON", "INSERT INTO sqlite_schema SELECT * FROM kept", "DROP TABLE kept", "DROP TABLE old",
+      "PRAGMA writable_schema = ON", "INSERT INTO sqlite_schema SELECT * FROM kept", "DROP TABLE kept",
+      "DROP TABLE old",
       "PRAGMA schema_version = 1001")
     #expect(throws: KeyStoreError.tampered(record: "tenant acme")) { try store.tenant(active.id) }
     try store.close()

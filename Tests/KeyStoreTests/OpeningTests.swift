@@ -18,7 +18,8 @@ import Testing
     #expect(try readBack() == wanted)
     try store.close()
     let again = try bench.open()
-    #expect(try again.pool.writeWithoutTransaction { try String.fetchOne($0, sql: "PRAGMA \(pragma)") } == wanted)
+    #expect(
+      try again.pool.writeWithoutTransaction { try String.fetchOne($0, sql: "PRAGMA \(pragma)") } == wanted)
   }
 
   @Test func `without its own pragmas GRDB would sync too little`() throws {
@@ -54,7 +55,8 @@ import Testing
   @Test(arguments: ["DELETE", "WAL"])
   func `a database of another application is refused and not touched`(journal: String) throws {
     let bench = try Bench()
-    try bench.sql("PRAGMA journal_mode = \(journal)", "PRAGMA application_id = 7", "CREATE TABLE notes (text)")
+    try bench.sql(
+      "PRAGMA journal_mode = \(journal)", "PRAGMA application_id = 7", "CREATE TABLE notes (text)")
     let before = try bench.contents()
     #expect(bench.refusalToOpen() == .notAStore(path: bench.path))
     #expect(try bench.contents() == before)
@@ -127,7 +129,9 @@ import Testing
     let bench = try Bench()
     try bench.create().close()
     try bench.sql(edit)
-    guard case .tampered(let record) = bench.refusalToOpen() else { return #expect(Bool(false), "opened after: \(edit)") }
+    guard case .tampered(let record) = bench.refusalToOpen() else {
+      return #expect(Bool(false), "opened after: \(edit)")
+    }
     #expect(record.hasPrefix("the schema ("))
   }
 }

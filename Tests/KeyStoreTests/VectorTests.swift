@@ -13,7 +13,8 @@ import Testing
 
   init() throws {
     let url = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    file = try JSONDecoder().decode(RowVectors.self, from: Data(contentsOf: url.appending(path: "Vectors/rows.json")))
+    file = try JSONDecoder().decode(
+      RowVectors.self, from: Data(contentsOf: url.appending(path: "Vectors/rows.json")))
   }
 
   // MUST: STORE-2
@@ -123,7 +124,9 @@ struct RowVector: Decodable {
 
   private func id(_ field: String) throws -> Identifier { try #require(Identifier(hex: text(field))) }
   private func digest(_ field: String) throws -> Digest { try #require(Digest(hex: text(field))) }
-  private func number<Value: FixedWidthInteger>(_ field: String) throws -> Value { try #require(Value(text(field))) }
+  private func number<Value: FixedWidthInteger>(_ field: String) throws -> Value {
+    try #require(Value(text(field)))
+  }
   private func created() throws -> WallTime { WallTime(nanoseconds: try number("createdNs")) }
   private func state<State: RawRepresentable>() throws -> State where State.RawValue == UInt8 {
     try #require(State(rawValue: number("state")))
@@ -138,8 +141,10 @@ struct RowVector: Decodable {
     switch table {
     case 1:
       return StoreHeadRow(
-        storeID: try id("storeId"), logID: try id("logId"), created: try created(), generation: try number("generation"),
-        root: try digest("storeRoot"), logSequence: try number("logSeq"), logLeafHash: try digest("logLeafHash"),
+        storeID: try id("storeId"), logID: try id("logId"), created: try created(),
+        generation: try number("generation"),
+        root: try digest("storeRoot"), logSequence: try number("logSeq"),
+        logLeafHash: try digest("logLeafHash"),
         keyringID: try id("keyringId"), primaryMasterVersion: try number("primaryMasterVersion"),
         wrappedStoreKey: try #require(try wrappedKey()))
     case 2:
@@ -148,12 +153,14 @@ struct RowVector: Decodable {
         created: try created())
     case 3:
       return TenantRow(
-        id: tenant(try text("tenant")), root: KeyReference(id: try id("rootId"), version: try number("rootVersion")),
+        id: tenant(try text("tenant")),
+        root: KeyReference(id: try id("rootId"), version: try number("rootVersion")),
         state: try state(), created: try created(), wrappedRoot: try wrappedKey())
     case 4:
       return TenantKeyRow(
         tenant: tenant(try text("tenant")), name: key(try text("name")), id: try id("keyId"),
-        purpose: try #require(Purpose(rawValue: number("purpose"))), suite: Suite(rawValue: try number("suite")),
+        purpose: try #require(Purpose(rawValue: number("purpose"))),
+        suite: Suite(rawValue: try number("suite")),
         state: try state(), created: try created(), currentVersion: try number("currentVersion"),
         floorVersion: try number("floorVersion"), budgetMessages: try number("budgetMessages"),
         budgetBytes: try number("budgetBytes"))
