@@ -6,7 +6,8 @@ import PackageDescription
 //
 //   street    chatelaine (CLI)   chatelained (daemon)   ChatelaineClient
 //   hall      KeyService         one file a use case; ties store, log and keyring together
-//   rooms     Envelopes          seal and open bytes under a key; no I/O, no clock
+//   rooms     AccessPolicy       who may do what: a principal's grants; no I/O, no clock
+//             Envelopes          seal and open bytes under a key; no I/O, no clock
 //             AuditTrail         entries, frames, tree, verification; no I/O, no clock, no secret
 //   annexes   KeyStore (SQLite)  AuditLog (segment files, the one writer)  Custody (the keyring)
 //   cellar    Primitives         every algorithm choice, with its reason
@@ -84,6 +85,7 @@ let package = Package(
     room("Hardening", knows: ["CSystem", "SecretMemory"]),
     room(
       "Primitives", knows: ["CLibcrypto", "CLibsodium", "CPrimitives", "CSystem", "SecretMemory", "Vocabulary"]),
+    room("AccessPolicy", knows: ["Vocabulary"]),
     room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
     room("AuditTrail", knows: ["Primitives", "Vocabulary"]),
     room("Custody", knows: ["CSystem", "Primitives", "SecretMemory", "Vocabulary"]),
@@ -123,6 +125,7 @@ let package = Package(
       name: "ChatelaineClientTests", dependencies: ["ChatelaineClient", "ChatelaineTestSupport"],
       path: "Tests/ChatelaineClientTests", swiftSettings: strict),
     tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
+    tests("AccessPolicy", knows: ["AccessPolicy", "Vocabulary"]),
     tests("SecretMemory", knows: ["CSystem", "TestSupport", "SecretMemory"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),

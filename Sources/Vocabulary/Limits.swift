@@ -30,4 +30,8 @@ package enum Limits {
   /// A key version rotates by itself before it has sealed this many messages or bytes.
   package static let budgetMessagesDefault: UInt64 = 1 << 40
   package static let budgetBytesDefault: UInt64 = 1 << 50
+
+  /// Rules of a policy, and names, patterns and principals in one list of a rule.
+  package static let policyRulesMax = 1024
+  package static let policyListMax = 1024
 }

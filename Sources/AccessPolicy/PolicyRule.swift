@@ -1,0 +1,22 @@
+/// One rule: these principals, in this role, may do this to these keys of these tenants.
+package struct PolicyRule: Sendable, Equatable {
+  /// Shown in the log entries of what it granted.
+  package let name: String
+  package let role: Role
+  package let principals: [PrincipalPattern]
+  package let tenants: [NamePattern]
+  package let keys: [NamePattern]
+  package let permissions: Set<Permission>
+
+  package init(
+    name: String, role: Role, principals: [PrincipalPattern], tenants: [NamePattern] = [.any],
+    keys: [NamePattern] = [.any], permissions: Set<Permission>
+  ) {
+    self.name = name
+    self.role = role
+    self.principals = principals
+    self.tenants = tenants
+    self.keys = keys
+    self.permissions = permissions
+  }
+}
