@@ -93,7 +93,10 @@ let package = Package(
     room("AuditLog", knows: ["CSystem", "AuditTrail", "Primitives", "Vocabulary"]),
     room(
       "KeyService",
-      knows: ["AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyStore", "Primitives", "SecretMemory", "Vocabulary"]),
+      knows: [
+        "AccessPolicy", "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyStore", "Primitives", "SecretMemory",
+        "Vocabulary",
+      ]),
 
     tool(
       "chatelaine",
@@ -112,7 +115,7 @@ let package = Package(
     tool(
       "chatelaine-tour",
       knows: [
-        "AuditLog", "AuditTrail", "Custody", "Hardening", "KeyService", "KeyStore", "Primitives", "SecretMemory",
+        "AccessPolicy", "AuditLog", "AuditTrail", "Custody", "Hardening", "KeyService", "KeyStore", "Primitives", "SecretMemory",
         "Vocabulary",
       ], uses: [arguments]),
 
@@ -138,13 +141,13 @@ let package = Package(
     tests(
       "ServiceRules",
       knows: [
-        "TestSupport", "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives",
+        "TestSupport", "AccessPolicy", "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives",
         "SecretMemory", "Vocabulary",
       ], uses: [grdb]),
     tests(
       "KeyService",
       knows: [
-        "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives", "SecretMemory",
+        "AccessPolicy", "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives", "SecretMemory",
         "Vocabulary",
       ], uses: [grdb]),
   ]

@@ -64,6 +64,9 @@ package struct Operation: LogWord {
   package static let serviceStop = Operation(rawValue: 97)
   package static let policyReload = Operation(rawValue: 98)
   package static let logRecovered = Operation(rawValue: 112)
+  package static let readStatus = Operation(rawValue: 128)
+  package static let readTenants = Operation(rawValue: 129)
+  package static let readKeys = Operation(rawValue: 130)
 
   package static let words: [UInt16: String] = [
     1: "encrypt", 2: "decrypt", 3: "issue-data-key", 4: "unwrap-data-key", 5: "rewrap", 6: "compute-mac",
@@ -104,7 +107,12 @@ package struct Reason: LogWord {
   package static let header = Reason(rawValue: 6)
   package static let keyOrContext = Reason(rawValue: 7)
   package static let body = Reason(rawValue: 8)
+  package static let belowFloor = Reason(rawValue: 9)
+  package static let limit = Reason(rawValue: 11)
+  package static let busy = Reason(rawValue: 12)
   package static let conflict = Reason(rawValue: 14)
+  package static let tenantFrozen = Reason(rawValue: 15)
+  package static let tenantErased = Reason(rawValue: 16)
   package static let store = Reason(rawValue: 18)
   package static let purpose = Reason(rawValue: 19)
 
@@ -160,10 +168,12 @@ package struct DetailTag: LogWord, Comparable {
   package static let note = DetailTag(rawValue: 10)
   package static let version = DetailTag(rawValue: 11)
   package static let state = DetailTag(rawValue: 12)
+  package static let itemKeys = DetailTag(rawValue: 13)
 
   package static let words: [UInt8: String] = [
     1: "store-root", 2: "intent-sequence", 3: "intent-leaf-hash", 4: "key-check-value", 5: "segment",
     6: "offset", 7: "length", 8: "count", 9: "software-version", 10: "note", 11: "version", 12: "state",
+    13: "item-keys",
   ]
 
   /// Bytes of a value; nil where any count is right or the tag is not known.

@@ -1,7 +1,9 @@
+package import ChatelaineAccessPolicy
 package import ChatelaineAuditTrail
+internal import ChatelainePrimitives
 package import ChatelaineVocabulary
 
-/// Who asks, as the log names them.
+/// Who asks, as the log names them, and what the policy lets them do: the same for a whole connection.
 package struct Caller: Sendable {
   package var door: Door
   package var principalKind: PrincipalKind
@@ -10,28 +12,29 @@ package struct Caller: Sendable {
   package var peerPID: UInt32 = 0
   package var peerUID: UInt32 = 0
   package var connection: UInt64 = 0
-  package var requestID: Identifier
-  package var role: [UInt8] = []
+  /// Address or unit.
   package var source: [UInt8] = []
-  /// On whose behalf, and why: given by the caller.
-  package var actor: [UInt8] = []
-  package var purpose: [UInt8] = []
+  /// A door asks the policy again when `KeyService.policyEpoch` has changed.
+  package var grants: Grants
 
-  package init(door: Door, principalKind: PrincipalKind, principal: [UInt8], requestID: Identifier) {
+  package init(door: Door, principalKind: PrincipalKind, principal: [UInt8], grants: Grants = .none) {
     self.door = door
     self.principalKind = principalKind
     self.principal = principal
-    self.requestID = requestID
+    self.grants = grants
   }
 
-  /// The operator at a command line on this machine.
-  package static func command(uid: UInt32, pid: UInt32, requestID: Identifier) -> Caller {
+  /// The operator at a command line on this machine, whom no policy binds: what they do goes to no door.
+  package static func command(uid: UInt32, pid: UInt32, grants: Grants = .none) -> Caller {
     var caller = Caller(
-      door: .command, principalKind: .uid, principal: Array("uid:\(uid)".utf8), requestID: requestID)
+      door: .command, principalKind: .uid, principal: Array("uid:\(uid)".utf8), grants: grants)
     caller.peerUID = uid
     caller.peerPID = pid
     return caller
   }
+
+  /// The service itself, for instance when a signal tells it to read its policy again.
+  package static let service = Caller(door: .none, principalKind: .service, principal: [])
 
   /// The fields of an entry that name the caller.
   func fill(_ entry: inout AuditEntry) {
@@ -41,10 +44,35 @@ package struct Caller: Sendable {
     entry.peerPID = peerPID
     entry.peerUID = peerUID
     entry.connection = connection
-    entry.requestID = requestID
-    entry.role = role
     entry.source = source
+  }
+}
+
+/// What a request says of itself, for the log alone.
+package struct RequestTags: Sendable {
+  package var requestID: Identifier
+  /// On whose behalf, and why.
+  package var actor: [UInt8]
+  package var purpose: [UInt8]
+
+  /// A request id is drawn where the caller gave none; on an event loop `DataPath.drawIdentifier()` is quicker.
+  package init(requestID: Identifier? = nil, actor: [UInt8] = [], purpose: [UInt8] = []) {
+    self.requestID = requestID ?? SecureRandom.identifier()
+    self.actor = actor
+    self.purpose = purpose
+  }
+
+  func fill(_ entry: inout AuditEntry) {
+    entry.requestID = requestID
     entry.actor = actor
     entry.purpose = purpose
+  }
+}
+
+extension AuditEntry {
+  /// The rule that decided, and the role it gave.
+  mutating func note(_ grant: Grants.Grant) {
+    rule = grant.rule
+    role = grant.role
   }
 }

@@ -1,3 +1,4 @@
+internal import ChatelaineAccessPolicy
 package import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
 internal import ChatelaineCustody
@@ -17,12 +18,17 @@ package final class KeyService: Sendable {
   /// and the next start resolves it.
   private let halt = Mutex<ServiceError?>(nil)
 
-  private let epoch = Atomic<UInt64>(1)
+  /// What threads opened before a state change is stale after it.
+  let epochs = KeyEpochs()
+  let holders = KeyHolders()
+  let policies: Mutex<AccessPolicy>
+  let policyCounter = Atomic<UInt64>(1)
   /// Copies of the store's head for the data path, which takes no lock.
   private let generation: Atomic<UInt64>
   private let primaryMasterVersion: Atomic<UInt32>
 
-  init(store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, clock: LogClock) {
+  init(store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, policy: AccessPolicy, clock: LogClock) {
+    policies = Mutex(policy)
     self.store = store
     self.log = log
     self.masterKeys = masterKeys
@@ -31,8 +37,11 @@ package final class KeyService: Sendable {
     primaryMasterVersion = Atomic(store.storeRow.primaryMasterVersion)
   }
 
-  /// Raised by every state change, before its outcome is noted: what a thread opened earlier is stale.
-  var keyEpoch: UInt64 { epoch.load(ordering: .acquiring) }
+  /// Raised by every new policy.
+  package var policyEpoch: UInt64 { policyCounter.load(ordering: .acquiring) }
+
+  /// Why no state change is taken any more.
+  var changesHaltedBy: ServiceError? { halt.withLock { $0 } }
 
   package var storeHead: KeyStore.Head { store.head }
   package var logHead: AuditLog.Head { log.head }
@@ -52,7 +61,9 @@ package final class KeyService: Sendable {
 
   /// Loads every record of the store: what a start leaves until it is first needed.
   package func checkStore(progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) throws(ServiceError) -> Int {
-    try lookUp { () throws(KeyStoreError) in try store.verifyAll(progress: progress) }
+    try telling { () throws(Refusal) in
+      try lookUp { () throws(KeyStoreError) in try store.verifyAll(progress: progress) }
+    }
   }
 
   // MARK: State changes
@@ -65,18 +76,31 @@ package final class KeyService: Sendable {
     var keyID: Identifier = .zero
     var keyVersion: UInt32 = 0
     var details: [AuditEntry.Detail] = []
+    /// The rule that allows it.
+    var grant: Grants.Grant?
+
+    init(
+      operation: Operation, tenant: TenantID? = nil, keyName: KeyName? = nil, keyID: Identifier = .zero,
+      keyVersion: UInt32 = 0
+    ) {
+      self.operation = operation
+      self.tenant = tenant
+      self.keyName = keyName
+      self.keyID = keyID
+      self.keyVersion = keyVersion
+    }
   }
 
-  /// Intent entry durable → one transaction → outcome entry durable. `plan` looks at the store and says
-  /// what to write; it runs between intent and transaction, alone.
+  /// Intent entry durable → one transaction → every thread lets go of what is stale → outcome entry durable.
+  /// `plan` looks at the store and says what to write; it runs between intent and transaction, alone.
   func change(
-    _ subject: Subject, by caller: Caller,
-    _ plan: (inout KeyStore.Change) throws(ServiceError) -> Void
+    _ subject: Subject, by caller: Caller, _ tags: RequestTags,
+    _ plan: (inout KeyStore.Change) throws(Refusal) -> Void
   ) throws(ServiceError) -> AppendedEntry {
     let result = halt.withLock { halt in
       Result { () throws(ServiceError) in
         if let halt { throw halt }
-        do throws(ServiceError) { return try self.changeAlone(subject, by: caller, plan) } catch {
+        do throws(ServiceError) { return try self.changeAlone(subject, by: caller, tags, plan) } catch {
           if case .mustRestart = error { halt = error }
           throw error
         }
@@ -86,14 +110,35 @@ package final class KeyService: Sendable {
   }
 
   private func changeAlone(
-    _ subject: Subject, by caller: Caller, _ plan: (inout KeyStore.Change) throws(ServiceError) -> Void
+    _ subject: Subject, by caller: Caller, _ tags: RequestTags,
+    _ plan: (inout KeyStore.Change) throws(Refusal) -> Void
   ) throws(ServiceError) -> AppendedEntry {
-    let intent = try append(entry(.intent, subject, caller))
-    var refusal: ServiceError?
+    let intent = try append(entry(.intent, subject, caller, tags))
+    var outcome: AuditEntry
+    do throws(Refusal) {
+      try commit(intent, plan)
+      try publish(subject.tenant)
+      outcome = outcomeEntry(subject, caller, tags, intent)
+      outcome.outcome = .ok
+    } catch {
+      if case .mustRestart = error.error { throw error.error }
+      outcome = outcomeEntry(subject, caller, tags, intent)
+      outcome.outcome = .failed
+      outcome.reason = error.reason
+      _ = try appendOutcome(outcome)
+      throw error.error
+    }
+    return try appendOutcome(outcome)
+  }
+
+  private func commit(
+    _ intent: AppendedEntry, _ plan: (inout KeyStore.Change) throws(Refusal) -> Void
+  ) throws(Refusal) {
+    var refusal: Refusal?
     do throws(KeyStoreError) {
       _ = try store.change(intentSequence: intent.sequence, intentLeafHash: intent.leafHash) {
         (change) throws(KeyStoreError) in
-        do throws(ServiceError) { try plan(&change) } catch {
+        do throws(Refusal) { try plan(&change) } catch {
           refusal = error
           throw KeyStoreError.taken(record: "")
         }
@@ -101,26 +146,23 @@ package final class KeyService: Sendable {
     } catch {
       // why: after a failed commit nobody knows whether it is on disk; the next start finds out from
       // the intent that the store holds, so no outcome may be written now.
-      publish()
-      if case .database(_, let doing) = error { throw .mustRestart(reason: "SQLite failed while \(doing)") }
-      let refused = refusal ?? ServiceError(error)
-      var outcome = outcomeEntry(subject, caller, intent)
-      outcome.outcome = .failed
-      outcome.reason = refused.reason
-      _ = try appendOutcome(outcome)
-      throw refused
+      if case .database(_, let doing) = error {
+        epochs.raise(nil)
+        throw Refusal(.mustRestart(reason: "SQLite failed while \(doing)"))
+      }
+      throw refusal ?? Refusal(ServiceError(error))
     }
-    publish()
-    var outcome = outcomeEntry(subject, caller, intent)
-    outcome.outcome = .ok
-    return try appendOutcome(outcome)
   }
 
-  /// Makes every thread open its keys anew, and tells it the store's new generation.
-  private func publish() {
+  /// Tells every thread the store's new generation, and returns when none has anything of before: all that they did
+  /// with it stands in the log, or in its queue, ahead of the outcome.
+  private func publish(_ tenant: TenantID?) throws(Refusal) {
     generation.store(store.head.generation, ordering: .releasing)
     primaryMasterVersion.store(store.storeRow.primaryMasterVersion, ordering: .releasing)
-    epoch.wrappingAdd(1, ordering: .acquiringAndReleasing)
+    epochs.raise(tenant)
+    guard holders.forget(tenant, withinSeconds: Limits.revocationSecondsMax) else {
+      throw Refusal(.mustRestart(reason: "a thread did not let go of keys that were changed"))
+    }
   }
 
   /// why: "unavailable" would say that nothing was done, and a later change would bury the intent that
@@ -131,24 +173,28 @@ package final class KeyService: Sendable {
     }
   }
 
-  private func append(_ entry: AuditEntry) throws(ServiceError) -> AppendedEntry {
+  func append(_ entry: AuditEntry) throws(ServiceError) -> AppendedEntry {
     do throws(AppendFailure) { return try log.appendAndWait(EntryDraft(entry)) } catch { throw ServiceError(error) }
   }
 
-  private func entry(_ entryClass: EntryClass, _ subject: Subject, _ caller: Caller) -> AuditEntry {
+  func entry(_ entryClass: EntryClass, _ subject: Subject, _ caller: Caller, _ tags: RequestTags) -> AuditEntry {
     var entry = AuditEntry(entryClass, subject.operation)
     caller.fill(&entry)
+    tags.fill(&entry)
     stamp(&entry)
     entry.tenant = subject.tenant
     entry.keyName = subject.keyName
     entry.keyID = subject.keyID
     entry.keyVersion = subject.keyVersion
     entry.details = subject.details
+    if let grant = subject.grant { entry.note(grant) }
     return entry
   }
 
-  private func outcomeEntry(_ subject: Subject, _ caller: Caller, _ intent: AppendedEntry) -> AuditEntry {
-    var entry = entry(.outcome, subject, caller)
+  private func outcomeEntry(
+    _ subject: Subject, _ caller: Caller, _ tags: RequestTags, _ intent: AppendedEntry
+  ) -> AuditEntry {
+    var entry = entry(.outcome, subject, caller, tags)
     entry.details = (subject.details + headDetails(intent: (intent.sequence, intent.leafHash))).sorted { $0.tag < $1.tag }
     return entry
   }
@@ -186,7 +232,9 @@ extension ServiceError {
     case .notFound: .noSuchKey
     case .keyDisabled: .keyDisabled
     case .decryptionFailed: .keyOrContext
-    case .taken: .conflict
+    case .taken, .conflict: .conflict
+    case .limitExceeded: .limit
+    case .storeBusy: .busy
     case .auditUnavailable, .mustRestart, .store, .keyMaterial: .store
     }
   }

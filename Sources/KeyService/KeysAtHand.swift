@@ -1,54 +1,152 @@
 internal import ChatelaineKeyStore
-internal import ChatelaineVocabulary
+package import ChatelaineVocabulary
 
-/// A bounded cache of opened keys that one thread owns. Every use compares the epoch: any change of a
-/// key's state raises it, and what was opened before is opened anew.
+/// Which key a call needs.
+package enum KeyRequest: Hashable, Sendable {
+  /// The current version of a key.
+  case current(TenantID, KeyName)
+  /// The version that an envelope or a wrapped data key of this tenant names.
+  case version(TenantID, KeyReference)
+
+  var tenant: TenantID {
+    switch self {
+    case .current(let tenant, _), .version(let tenant, _): tenant
+    }
+  }
+}
+
+/// What was found for a request, and in which epoch.
+package struct LoadedKey: Sendable {
+  package let request: KeyRequest
+  let found: Found
+  let stamp: EpochStamp
+}
+
+/// A key, or why there is none.
+enum Found: Sendable {
+  case key(OpenedKey)
+  case refused(Refusal)
+
+  /// The key's name, where a key of that id is the tenant's.
+  var name: KeyName? {
+    switch self {
+    case .key(let key): key.row.name
+    case .refused(let refusal): refusal.keyName
+    }
+  }
+}
+
+/// What one thread has at hand: opened keys, and apart from them names that nobody may use, so that asking for
+/// what is not there costs others nothing.
 struct KeysAtHand {
-  private struct Name: Hashable {
-    let tenant: TenantID
-    let key: KeyName
+  private var keys: Shelf
+  private var refusals: Shelf
+
+  init(capacity: Int) {
+    keys = Shelf(capacity: capacity)
+    refusals = Shelf(capacity: max(64, capacity / 4))
   }
 
-  private struct Version: Hashable {
-    let tenant: TenantID
-    let reference: KeyReference
+  var capacity: Int { keys.capacity }
+
+  /// What is known of a request in this epoch. A passing failure of the store is told once and then forgotten.
+  mutating func find(_ request: KeyRequest, _ epochs: KeyEpochs) -> Found? {
+    let stamp = epochs.stamp(of: request.tenant)
+    if let found = keys.find(request, stamp) { return found }
+    guard let found = refusals.find(request, stamp) else { return nil }
+    if case .refused(let refusal) = found, !refusal.lasts { refusals.remove(request) }
+    return found
   }
 
-  private let capacity: Int
-  private var currents: [Name: OpenedKey] = [:]
-  private var versions: [Version: OpenedKey] = [:]
-  private var epoch: UInt64 = 0
-
-  init(capacity: Int) { self.capacity = max(1, capacity) }
-
-  mutating func current(_ name: KeyName, of tenant: TenantID, epoch: UInt64) -> OpenedKey? {
-    forget(before: epoch)
-    return currents[Name(tenant: tenant, key: name)]
+  /// Keeps what was loaded, unless it is stale by now.
+  mutating func keep(_ loaded: LoadedKey, _ epochs: KeyEpochs) {
+    guard loaded.stamp == epochs.stamp(of: loaded.request.tenant) else { return }
+    switch loaded.found {
+    case .refused: refusals.put(loaded.request, loaded.found, loaded.stamp)
+    case .key(let key):
+      if case .current(let tenant, _) = loaded.request {
+        keys.put(.version(tenant, key.reference), loaded.found, loaded.stamp)
+      }
+      keys.put(loaded.request, loaded.found, loaded.stamp)
+    }
   }
 
-  mutating func version(_ reference: KeyReference, of tenant: TenantID, epoch: UInt64) -> OpenedKey? {
-    forget(before: epoch)
-    return versions[Version(tenant: tenant, reference: reference)]
+  /// nil forgets everything.
+  mutating func forget(_ tenant: TenantID?) {
+    keys.forget(tenant)
+    refusals.forget(tenant)
   }
 
-  /// Keeps a key that was opened in this epoch; where the cache is full an arbitrary key makes room.
-  mutating func put(_ key: OpenedKey, isCurrent: Bool, epoch: UInt64) {
-    forget(before: epoch)
-    if currents.count + versions.count >= capacity { evict() }
-    versions[Version(tenant: key.row.tenant, reference: key.reference)] = key
-    if isCurrent { currents[Name(tenant: key.row.tenant, key: key.row.name)] = key }
+  var count: Int { keys.count + refusals.count }
+}
+
+/// A bounded map. Where it is full, the next slot that was not used since the hand last passed makes room.
+private struct Shelf {
+  private struct Slot {
+    let request: KeyRequest
+    var found: Found
+    var stamp: EpochStamp
+    var wasUsed: Bool
   }
 
-  private mutating func forget(before epoch: UInt64) {
-    guard epoch != self.epoch else { return }
-    currents.removeAll()
-    versions.removeAll()
-    self.epoch = epoch
+  let capacity: Int
+  private var slots: [Slot] = []
+  private var places: [KeyRequest: Int] = [:]
+  private var hand = 0
+
+  init(capacity: Int) { self.capacity = capacity }
+
+  var count: Int { slots.count }
+
+  mutating func find(_ request: KeyRequest, _ stamp: EpochStamp) -> Found? {
+    guard let place = places[request] else { return nil }
+    guard slots[place].stamp == stamp else {
+      remove(at: place)
+      return nil
+    }
+    slots[place].wasUsed = true
+    return slots[place].found
+  }
+
+  mutating func put(_ request: KeyRequest, _ found: Found, _ stamp: EpochStamp) {
+    let slot = Slot(request: request, found: found, stamp: stamp, wasUsed: true)
+    if let place = places[request] {
+      slots[place] = slot
+      return
+    }
+    if slots.count >= capacity { evict() }
+    places[request] = slots.count
+    slots.append(slot)
+  }
+
+  mutating func remove(_ request: KeyRequest) {
+    if let place = places[request] { remove(at: place) }
+  }
+
+  mutating func forget(_ tenant: TenantID?) {
+    guard let tenant else {
+      slots.removeAll()
+      places.removeAll()
+      return
+    }
+    for place in slots.indices.reversed() where slots[place].request.tenant == tenant { remove(at: place) }
   }
 
   private mutating func evict() {
-    guard let victim = versions.first else { return }
-    versions.removeValue(forKey: victim.key)
-    currents.removeValue(forKey: Name(tenant: victim.key.tenant, key: victim.value.row.name))
+    while true {
+      if hand >= slots.count { hand = 0 }
+      guard slots[hand].wasUsed else { return remove(at: hand) }
+      slots[hand].wasUsed = false
+      hand += 1
+    }
+  }
+
+  /// The last slot takes the place.
+  private mutating func remove(at place: Int) {
+    places[slots[place].request] = nil
+    let last = slots.removeLast()
+    guard place < slots.count else { return }
+    slots[place] = last
+    places[last.request] = place
   }
 }

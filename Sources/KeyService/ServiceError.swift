@@ -11,6 +11,12 @@ package enum ServiceError: Error, Equatable, Sendable {
   case decryptionFailed
   /// The name is taken, now or for ever.
   case taken(record: String)
+  /// Somebody else's change came first.
+  case conflict
+  /// More than one request may ask for.
+  case limitExceeded
+  /// Another process holds the store's lock: nothing was changed.
+  case storeBusy
   /// The log cannot take the entry: nothing was done.
   case auditUnavailable
   /// The log or the store is in a state that only a restart can clear up.
@@ -36,6 +42,7 @@ package enum ServiceError: Error, Equatable, Sendable {
   package init(_ error: KeyStoreError) {
     switch error {
     case .taken(let record): self = .taken(record: record)
+    case .busy: self = .storeBusy
     default: self = .store(error)
     }
   }
@@ -45,7 +52,9 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .notFound: .notFound
     case .keyDisabled: .keyDisabled
     case .decryptionFailed: .decryptionFailed
-    case .taken: .conflict
+    case .taken, .conflict: .conflict
+    case .limitExceeded: .limitExceeded
+    case .storeBusy: .busy
     case .auditUnavailable: .auditUnavailable
     case .mustRestart: .internal
     case .store(.tampered), .store(.rootMismatch): .corrupt
@@ -62,6 +71,9 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .keyDisabled: "The key is disabled: ask the operator to enable it."
     case .decryptionFailed: "The ciphertext does not open for this tenant and context."
     case .taken(let record): "\(record) exists or has existed: names are never used again, choose another."
+    case .conflict: "Another rotation came first: the key's current version has changed, look and try again."
+    case .limitExceeded: "The request asks for more than one request may: split it."
+    case .storeBusy: "Another process holds the key store's lock, so nothing was changed: try again in a second."
     case .auditUnavailable: "The key-access log cannot be written, so nothing was done: try again in a second."
     case .mustRestart(let reason): "The service must restart: \(reason)."
     case .store(let error): error.sentence

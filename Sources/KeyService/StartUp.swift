@@ -1,3 +1,4 @@
+package import ChatelaineAccessPolicy
 package import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
 package import ChatelaineCustody
@@ -59,7 +60,7 @@ extension KeyService {
   /// Makes a store beside a log that was just made, with the newest master key as primary.
   package static func initialize(
     storePath: String, log storage: any LogStorage, logName: String, options: LogOptions = LogOptions(),
-    masterKeys: MasterKeySet, caller: Caller, clock: LogClock = .system
+    masterKeys: MasterKeySet, caller: Caller, tags: RequestTags = RequestTags(), clock: LogClock = .system
   ) throws(StartError) {
     try selfTest()
     do throws(KeyStoreError) { try KeyStore.checkFree(path: storePath) } catch { throw .store(error) }
@@ -70,7 +71,7 @@ extension KeyService {
     defer { log.close() }
     let master = masterKeys.newest
     let created = clock.wall()
-    let intent = try append(createEntry(.intent, master, caller, clock), to: log)
+    let intent = try append(createEntry(.intent, master, caller, tags, clock), to: log)
     let storeKey = SecretBytes.random(count: DerivationKey.byteCount)
     let wrapper: KeyWrapper
     do throws(CipherUnavailable) { wrapper = try KeyWrapper() } catch { throw .store(.cipherUnavailable) }
@@ -85,7 +86,7 @@ extension KeyService {
       created: created, logSequence: intent.sequence, logLeafHash: intent.leafHash)
     do throws(KeyStoreError) {
       let store = try KeyStore.create(path: storePath, creation, storeKey: storeKey, wrappedStoreKey: wrapped.bytes)
-      var outcome = createEntry(.outcome, master, caller, clock)
+      var outcome = createEntry(.outcome, master, caller, tags, clock)
       outcome.outcome = .ok
       outcome.storeGeneration = store.head.generation
       outcome.details = [
@@ -101,7 +102,8 @@ extension KeyService {
   /// the start.
   package static func open(
     storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(), masterKeys: MasterKeySet,
-    clock: LogClock = .system, onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }
+    policy: AccessPolicy = .empty, clock: LogClock = .system,
+    onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }
   ) throws(StartError) -> (KeyService, StartReport) {
     try selfTest()
     let store: KeyStore
@@ -123,7 +125,7 @@ extension KeyService {
     do throws(StartError) {
       // why: the newest segment may begin after the intent of the store's last change.
       if history.lastState?.generation != store.head.generation { history = try StoreHistory(readingAll: storage) }
-      let service = KeyService(store: store, log: log, masterKeys: masterKeys, clock: clock)
+      let service = KeyService(store: store, log: log, masterKeys: masterKeys, policy: policy, clock: clock)
       var report = StartReport(recovery: recovery)
       report.resolved = try service.reconcile(history)
       try service.note(service.serviceEntry(.serviceStart))
@@ -239,10 +241,11 @@ extension KeyService {
   }
 
   private static func createEntry(
-    _ entryClass: EntryClass, _ master: MasterKey, _ caller: Caller, _ clock: LogClock
+    _ entryClass: EntryClass, _ master: MasterKey, _ caller: Caller, _ tags: RequestTags, _ clock: LogClock
   ) -> AuditEntry {
     var entry = AuditEntry(entryClass, .storeCreate)
     caller.fill(&entry)
+    tags.fill(&entry)
     entry.wall = clock.wall()
     entry.bootNanoseconds = clock.bootNanoseconds()
     entry.masterVersion = master.reference.version

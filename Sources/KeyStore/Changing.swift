@@ -56,10 +56,12 @@ extension KeyStore {
   }
 
   private func commit(_ change: Change, _ state: inout State) throws(KeyStoreError) -> Head {
+    var hasBegun = false
     let before = Set(change.rows.map(\.bucket)).map { ($0, state.tree.digests[$0]) }
     do throws(KeyStoreError) {
       state.head = try translating("writing the store") {
         try pool.write { database in
+          hasBegun = true
           guard try Self.generation(database) == state.head.generation else {
             throw KeyStoreError.tampered(record: "the store")
           }
@@ -77,6 +79,8 @@ extension KeyStore {
       }
       return Head(state.head)
     } catch {
+      // why: a transaction that never began has written nothing, whoever holds the lock.
+      if !hasBegun, case .database(code: 5, _) = error { throw .busy }
       for (bucket, digest) in before { state.tree.set(bucket, digest) }
       if case .database = error { state.isUncertain = true }
       throw error

@@ -14,6 +14,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   case pragma(name: String, wanted: String, found: String)
   /// SQLite failed; its primary result code, and what was being done.
   case database(code: Int32, doing: String)
+  /// Another process held the write lock for too long: nothing was written.
+  case busy
   /// A record is not as this service wrote it: edited, swapped, revived or deleted.
   case tampered(record: String)
   /// The records do not add up to the root that the store names.
@@ -43,6 +45,7 @@ package enum KeyStoreError: Error, Equatable, Sendable {
       "SQLite keeps \(name) at \(found) instead of \(wanted): check the filesystem of the store."
     case .database(let code, let doing):
       "SQLite failed with code \(code) while \(doing): check the disk and the store's permissions."
+    case .busy: "Another process holds the key store's lock, so nothing was changed: find it and end it."
     case .tampered(let record):
       "The record of \(record) in the key store was changed outside Chatelaine: restore a backup."
     case .rootMismatch(let generation):

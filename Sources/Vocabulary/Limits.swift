@@ -12,6 +12,10 @@ package enum Limits {
 
   /// Items of a batch call, and of its log entry.
   package static let batchItemsMax = 1024
+  /// Different keys among the envelopes of one batch.
+  package static let batchKeysMax = 512
+  /// How long a change waits for every thread to forget what it made stale.
+  package static let revocationSecondsMax = 30
   /// One log entry, bytes.
   package static let entryBytesMax = 65_535
   package static let entryDetailBytesMax = 16_384

@@ -18,8 +18,8 @@ import Testing
     shop = try Workshop()
     try shop.initialize()
     try shop.running { service in
-      _ = try service.createTenant(acme, by: shop.caller)
-      _ = try service.createKey(records, of: acme, by: shop.caller)
+      _ = try service.createTenant(acme, by: shop.caller, tags)
+      _ = try service.createKey(records, of: acme, by: shop.caller, tags)
     }
   }
 
@@ -49,7 +49,7 @@ import Testing
       #expect(entry.outcome == (resolved.wasDone ? .ok : .failed))
       #expect(entry.detail(.intentSequence) == ByteWriter.u64Bytes(resolved.sequence))
       #expect(entry.detail(.storeRoot) == head.root.bytes && entry.storeGeneration == head.generation)
-      #expect(entry.tenant == acme && entry.requestID == crashed.caller.requestID)
+      #expect(entry.tenant == acme && entry.requestID == tags.requestID)
     }
     let (headAgain, reportAgain) = try start(crashed)
     #expect(reportAgain.resolved.isEmpty && headAgain == head)
@@ -66,7 +66,7 @@ import Testing
   @Test func `a rotation that is cut off at any step was done or was not, and the next start says which`()
     throws
   {
-    let crashes = try crashes { _ = try $0.rotateKey(records, of: acme, by: shop.caller) }
+    let crashes = try crashes { _ = try $0.rotateKey(records, of: acme, by: shop.caller, tags) }
     var results: [String] = []
     for crashed in crashes {
       let (resolved, wasDone) = try restart(crashed)
@@ -91,13 +91,13 @@ import Testing
     let generation = service.storeHead.generation
     let seen = Mutex<[UInt64]>([])
     storage.watch { (_) throws(StorageFailure) in seen.withLock { $0.append(service.storeHead.generation) } }
-    _ = try service.rotateKey(records, of: acme, by: shop.caller)
+    _ = try service.rotateKey(records, of: acme, by: shop.caller, tags)
     #expect(seen.withLock { $0 } == [generation, generation, generation + 1, generation + 1])
   }
 
   @Test func `a refused change that is cut off before its outcome was not done`() throws {
     let crashes = try crashes { service in
-      #expect(throws: ServiceError.self) { try service.createTenant(acme, by: shop.caller) }
+      #expect(throws: ServiceError.self) { try service.createTenant(acme, by: shop.caller, tags) }
     }
     for crashed in crashes { #expect(try restart(crashed).wasDone == false) }
     #expect(crashes.count == 5)

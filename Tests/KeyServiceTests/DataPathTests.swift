@@ -17,9 +17,9 @@ import Testing
     try workshop.initialize()
     try workshop.running { service in
       for name in ["acme", "globex"] {
-        _ = try service.createTenant(tenant(name), by: workshop.caller)
+        _ = try service.createTenant(tenant(name), by: workshop.caller, tags)
         for suite in Suite.allCases {
-          _ = try service.createKey(key("k\(suite.rawValue)"), of: tenant(name), suite: suite, by: workshop.caller)
+          _ = try service.createKey(key("k\(suite.rawValue)"), of: tenant(name), suite: suite, by: workshop.caller, tags)
         }
       }
     }
@@ -32,21 +32,21 @@ import Testing
     var sealed: [(tenant: String, suite: Suite, context: Int, envelope: [UInt8])] = []
     var refusals = 0
     try workshop.running { service in
-      let path = try DataPath(service)
+      let path = try Calls(service, by: workshop.caller)
       for name in ["acme", "globex"] {
         for suite in Suite.allCases {
           for context in 0..<3 {
             let envelope = try encrypt(
-              "text of \(name)", under: "k\(suite.rawValue)", of: name, context: context, path, service)
+              "text of \(name)", under: "k\(suite.rawValue)", of: name, context: context, path)
             sealed.append((name, suite, context, envelope))
           }
-          _ = try service.rotateKey(key("k\(suite.rawValue)"), of: tenant(name), by: workshop.caller)
+          _ = try service.rotateKey(key("k\(suite.rawValue)"), of: tenant(name), by: workshop.caller, tags)
         }
       }
       for item in sealed {
         for name in ["acme", "globex"] {
           for context in 0..<3 {
-            let opened = try decrypt(item.envelope, of: name, context: context, path, service)
+            let opened = try decrypt(item.envelope, of: name, context: context, path)
             if name == item.tenant, context == item.context {
               #expect(opened == .success(Array("text of \(name)".utf8)))
             } else {
@@ -66,16 +66,16 @@ import Testing
   @Test("A changed body, a header that is none, and a key nobody has are one answer and three reasons")
   func reasons() throws {
     try workshop.running { service in
-      let path = try DataPath(service)
-      let envelope = try encrypt("text", under: "k1", of: "acme", context: 0, path, service)
+      let path = try Calls(service, by: workshop.caller)
+      let envelope = try encrypt("text", under: "k1", of: "acme", context: 0, path)
       var body = envelope
       body[envelope.count - 1] ^= 1
       var unknown = envelope
       unknown[4] ^= 1
       for wrong in [body, unknown, Array(envelope.prefix(95)), []] {
-        #expect(try decrypt(wrong, of: "acme", context: 0, path, service) == .failure(.decryptionFailed))
+        #expect(try decrypt(wrong, of: "acme", context: 0, path) == .failure(.decryptionFailed))
       }
-      #expect(try decrypt(envelope, of: "acme", context: 0, path, service) == .success(Array("text".utf8)))
+      #expect(try decrypt(envelope, of: "acme", context: 0, path) == .success(Array("text".utf8)))
     }
     let reasons = try workshop.entries().map(\.entry).filter { $0.operation == .decrypt }.map(\.reason)
     #expect(reasons == [.body, .noSuchKey, .header, .header, .none])
@@ -84,33 +84,33 @@ import Testing
   @Test("A disabled key is refused at once on a path that has it at hand, and works again when enabled")
   func disabledAtHand() throws {
     try workshop.running { service in
-      let path = try DataPath(service)
-      let envelope = try encrypt("text", under: "k1", of: "acme", context: 0, path, service)
-      #expect(try decrypt(envelope, of: "acme", context: 0, path, service) == .success(Array("text".utf8)))
-      _ = try service.setKeyState(.disabled, key("k1"), of: tenant("acme"), by: workshop.caller)
-      #expect(try decrypt(envelope, of: "acme", context: 0, path, service) == .failure(.decryptionFailed))
+      let path = try Calls(service, by: workshop.caller)
+      let envelope = try encrypt("text", under: "k1", of: "acme", context: 0, path)
+      #expect(try decrypt(envelope, of: "acme", context: 0, path) == .success(Array("text".utf8)))
+      _ = try service.setKeyState(.disabled, key("k1"), of: tenant("acme"), by: workshop.caller, tags)
+      #expect(try decrypt(envelope, of: "acme", context: 0, path) == .failure(.decryptionFailed))
       #expect(throws: ServiceError.keyDisabled) {
-        try encrypt("text", under: "k1", of: "acme", context: 0, path, service)
+        try encrypt("text", under: "k1", of: "acme", context: 0, path)
       }
-      _ = try service.setKeyState(.enabled, key("k1"), of: tenant("acme"), by: workshop.caller)
-      #expect(try decrypt(envelope, of: "acme", context: 0, path, service) == .success(Array("text".utf8)))
+      _ = try service.setKeyState(.enabled, key("k1"), of: tenant("acme"), by: workshop.caller, tags)
+      #expect(try decrypt(envelope, of: "acme", context: 0, path) == .success(Array("text".utf8)))
     }
   }
 
   @Test("After a rotation new envelopes name the new version, and a cache of one key still serves all")
   func rotationWithASmallCache() throws {
     try workshop.running { service in
-      let path = try DataPath(service, keysAtHandMax: 1)
+      let path = try Calls(service, by: workshop.caller, keysAtHandMax: 1)
       var envelopes: [[UInt8]] = []
       for version in 1...5 {
-        let envelope = try encrypt("v\(version)", under: "k2", of: "acme", context: 0, path, service)
+        let envelope = try encrypt("v\(version)", under: "k2", of: "acme", context: 0, path)
         #expect(try Envelope.parseHeader(envelope.span).key.version == UInt32(version))
         envelopes.append(envelope)
-        _ = try service.rotateKey(key("k2"), of: tenant("acme"), by: workshop.caller)
+        _ = try service.rotateKey(key("k2"), of: tenant("acme"), by: workshop.caller, tags)
       }
       for (index, envelope) in envelopes.enumerated() {
         #expect(
-          try decrypt(envelope, of: "acme", context: 0, path, service) == .success(Array("v\(index + 1)".utf8)))
+          try decrypt(envelope, of: "acme", context: 0, path) == .success(Array("v\(index + 1)".utf8)))
       }
     }
   }
@@ -118,17 +118,17 @@ import Testing
   @Test("An entry says who, what and how much, with a context digest that only the tenant's key explains")
   func entries() throws {
     try workshop.running { service in
-      let path = try DataPath(service)
+      let path = try Calls(service, by: workshop.caller)
       for name in ["acme", "globex"] {
-        _ = try encrypt("12345", under: "k1", of: name, context: 1, path, service)
-        _ = try encrypt("12345", under: "k1", of: name, context: 2, path, service)
+        _ = try encrypt("12345", under: "k1", of: name, context: 1, path)
+        _ = try encrypt("12345", under: "k1", of: name, context: 2, path)
       }
     }
     let uses = try workshop.entries().map(\.entry).filter { $0.operation == .encrypt }
     #expect(uses.count == 4)
     for entry in uses {
       #expect(entry.entryClass == .keyUse && entry.outcome == .ok && entry.keyVersion == 1)
-      #expect(entry.principal == workshop.caller.principal && entry.requestID == workshop.caller.requestID)
+      #expect(entry.principal == workshop.caller.principal && entry.requestID == tags.requestID)
       #expect(entry.items.map(\.byteCount) == [5])
     }
     #expect(Set(uses.map { $0.items[0].contextDigest }).count == 4, "same contexts of two tenants look alike")
@@ -138,11 +138,11 @@ import Testing
   @Test("The empty text goes in and comes out")
   func emptyText() throws {
     try workshop.running { service in
-      let path = try DataPath(service)
+      let path = try Calls(service, by: workshop.caller)
       for name in ["k1", "k2"] {
-        let envelope = try encrypt("", under: name, of: "acme", context: 0, path, service)
+        let envelope = try encrypt("", under: name, of: "acme", context: 0, path)
         #expect(envelope.count == Envelope.overheadByteCount)
-        #expect(try decrypt(envelope, of: "acme", context: 0, path, service) == .success([]))
+        #expect(try decrypt(envelope, of: "acme", context: 0, path) == .success([]))
       }
     }
   }
@@ -150,27 +150,13 @@ import Testing
   // MARK: Calls
 
   private func encrypt(
-    _ text: String, under name: String, of owner: String, context: Int, _ path: DataPath, _ service: KeyService
+    _ text: String, under name: String, of owner: String, context: Int, _ calls: Calls
   ) throws -> [UInt8] {
-    let prepared = try Array(text.utf8).span.withRawSpan { bytes in
-      path.encrypt(bytes, under: key(name), of: tenant(owner), context: try Self.context(context), by: workshop.caller)
-    }
-    let receipt = try service.append([prepared.draft])
-    return try prepared.release(receipt).get()
+    try calls.encrypt(Array(text.utf8), under: name, of: owner, Self.context(context)).get()
   }
 
-  private func decrypt(
-    _ envelope: [UInt8], of owner: String, context: Int, _ path: DataPath, _ service: KeyService
-  ) throws -> Result<[UInt8], ServiceError> {
-    let prepared = path.decrypt(
-      envelope.span, of: tenant(owner), context: try Self.context(context), by: workshop.caller)
-    let receipt = try service.append([prepared.draft])
-    switch prepared.release(receipt) {
-    case .plaintext(let secret):
-      guard let secret = consume secret else { return .success([]) }
-      return .success(secret.withBytes { Span<UInt8>(_bytes: $0).copied() })
-    case .refused(let error): return .failure(error)
-    }
+  private func decrypt(_ envelope: [UInt8], of owner: String, context: Int, _ calls: Calls) throws -> Calls.Answer {
+    try calls.decrypt(envelope, of: owner, Self.context(context))
   }
 
   private static func context(_ number: Int) throws -> EncryptionContext {

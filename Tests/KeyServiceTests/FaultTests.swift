@@ -21,8 +21,8 @@ import Testing
     self.shop = shop
     try shop.initialize()
     try shop.running { service in
-      _ = try service.createTenant(tenant("acme"), by: shop.caller)
-      _ = try service.createKey(key("records"), of: tenant("acme"), by: shop.caller)
+      _ = try service.createTenant(tenant("acme"), by: shop.caller, tags)
+      _ = try service.createKey(key("records"), of: tenant("acme"), by: shop.caller, tags)
     }
     storage = WatchedStorage(try shop.storage())
     service = try shop.open(on: storage).0
@@ -31,7 +31,7 @@ import Testing
 
   private func rotate() -> ServiceError? {
     do {
-      _ = try service.rotateKey(records, of: acme, by: shop.caller)
+      _ = try service.rotateKey(records, of: acme, by: shop.caller, tags)
       return nil
     } catch { return error }
   }
@@ -123,10 +123,11 @@ import Testing
     try shop.sql("UPDATE tenants SET state = 1")
     #expect(rotate() == nil)
     let outcomes = try shop.entries().map(\.entry).filter {
-      $0.operation == .keyRotate && $0.entryClass == .outcome
+      $0.operation == .keyRotate && $0.entryClass != .intent
     }
-    #expect(outcomes.map(\.outcome) == [.failed, .ok])
-    #expect(outcomes.map(\.reason) == [.store, .none])
+    #expect(outcomes.map(\.entryClass) == [.refusal, .refusal, .outcome])
+    #expect(outcomes.map(\.outcome) == [.failed, .failed, .ok])
+    #expect(outcomes.map(\.reason) == [.store, .store, .none])
     #expect(try restart().0.resolved.isEmpty)
   }
 }

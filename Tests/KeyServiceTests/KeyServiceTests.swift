@@ -18,8 +18,8 @@ import Testing
     shop = try Workshop()
     try shop.initialize()
     try shop.running { service in
-      _ = try service.createTenant(acme, by: shop.caller)
-      _ = try service.createKey(records, of: acme, by: shop.caller)
+      _ = try service.createTenant(acme, by: shop.caller, tags)
+      _ = try service.createKey(records, of: acme, by: shop.caller, tags)
     }
   }
 
@@ -29,19 +29,19 @@ import Testing
       let opened = try service.openKey(records, of: acme)
       #expect(opened.version == 1)
       #expect(opened.fingerprint == before)
-      #expect(try service.tenants(limit: 10).map(\.id) == [acme])
-      #expect(try service.keys(of: acme).map(\.name) == [records])
+      #expect(try service.tenants(limit: 10, by: shop.caller, tags).rows.map(\.id) == [acme])
+      #expect(try service.keys(of: acme, by: shop.caller, tags).map(\.name) == [records])
     }
   }
 
   @Test func `names are never used again`() throws {
     try shop.running { service in
-      _ = try service.setKeyState(.disabled, records, of: acme, by: shop.caller)
+      _ = try service.setKeyState(.disabled, records, of: acme, by: shop.caller, tags)
       #expect(throws: ServiceError.taken(record: "Tenant acme")) {
-        try service.createTenant(acme, by: shop.caller)
+        try service.createTenant(acme, by: shop.caller, tags)
       }
       let refusal = #expect(throws: ServiceError.self) {
-        try service.createKey(records, of: acme, by: shop.caller)
+        try service.createKey(records, of: acme, by: shop.caller, tags)
       }
       #expect(refusal == .taken(record: "Key acme/records"))
       #expect(refusal?.code == .conflict)
@@ -53,7 +53,7 @@ import Testing
   @Test func `older versions still open after a rotation, and are other keys`() throws {
     try shop.running { service in
       let first = try service.openKey(records, of: acme).fingerprint
-      #expect(try service.rotateKey(records, of: acme, by: shop.caller) == 2)
+      #expect(try service.rotateKey(records, of: acme, by: shop.caller, tags) == 2)
       #expect(try service.openKey(records, of: acme).version == 2)
       #expect(try service.openKey(records, of: acme, version: 1).fingerprint == first)
       #expect(try service.openKey(records, of: acme, version: 2).fingerprint != first)
@@ -65,9 +65,9 @@ import Testing
 
   @Test func `a disabled key is refused until it is enabled`() throws {
     try shop.running { service in
-      _ = try service.setKeyState(.disabled, records, of: acme, by: shop.caller)
+      _ = try service.setKeyState(.disabled, records, of: acme, by: shop.caller, tags)
       #expect(throws: ServiceError.keyDisabled) { try service.openKey(records, of: acme) }
-      _ = try service.setKeyState(.enabled, records, of: acme, by: shop.caller)
+      _ = try service.setKeyState(.enabled, records, of: acme, by: shop.caller, tags)
       #expect(try service.openKey(records, of: acme).version == 1)
     }
   }
@@ -75,13 +75,13 @@ import Testing
   @Test func `another tenant's key is not there, by name or by id`() throws {
     try shop.running { service in
       let globex = tenant("globex")
-      _ = try service.createTenant(globex, by: shop.caller)
+      _ = try service.createTenant(globex, by: shop.caller, tags)
       let opened = try service.openKey(records, of: acme)
       #expect(try service.openKey(opened.reference, of: acme).fingerprint == opened.fingerprint)
       #expect(throws: ServiceError.notFound) { try service.openKey(records, of: globex) }
       #expect(throws: ServiceError.notFound) { try service.openKey(opened.reference, of: globex) }
       #expect(throws: ServiceError.notFound) { try service.openKey(records, of: tenant("nobody")) }
-      #expect(throws: ServiceError.notFound) { try service.rotateKey(records, of: globex, by: shop.caller) }
+      #expect(throws: ServiceError.notFound) { try service.rotateKey(records, of: globex, by: shop.caller, tags) }
     }
   }
 
@@ -89,14 +89,14 @@ import Testing
     var heads: [KeyStore.Head] = []
     try shop.running { service in
       func note() { heads.append(service.storeHead) }
-      _ = try service.createTenant(tenant("globex"), by: shop.caller)
+      _ = try service.createTenant(tenant("globex"), by: shop.caller, tags)
       note()
       _ = try service.createKey(
-        key("mail"), of: tenant("globex"), purpose: .index, suite: nil, by: shop.caller)
+        key("mail"), of: tenant("globex"), purpose: .index, suite: nil, by: shop.caller, tags)
       note()
-      _ = try service.rotateKey(records, of: acme, by: shop.caller)
+      _ = try service.rotateKey(records, of: acme, by: shop.caller, tags)
       note()
-      _ = try service.setKeyState(.disabled, records, of: acme, by: shop.caller)
+      _ = try service.setKeyState(.disabled, records, of: acme, by: shop.caller, tags)
       note()
     }
     let entries = try shop.entries()
@@ -114,7 +114,7 @@ import Testing
       #expect(change.entry.detail(.intentLeafHash) == intent.leafHash.bytes)
       #expect(change.entry.outcome == .ok)
       #expect(
-        change.entry.requestID == shop.caller.requestID && change.entry.principal == shop.caller.principal)
+        change.entry.requestID == tags.requestID && change.entry.principal == shop.caller.principal)
       #expect(change.entry.keyID == intent.entry.keyID && change.entry.keyVersion == intent.entry.keyVersion)
     }
     #expect(changes.suffix(2).allSatisfy { $0.entry.keyVersion == 2 && $0.entry.keyName == records })
@@ -131,13 +131,13 @@ import Testing
       guard calls.next() == 1 else { return }
       // The first rotation's intent is on its way: the second sees the version of before, and waits.
       Thread.detachNewThread {
-        let result = Result<UInt32, any Error> { try service.rotateKey(records, of: acme, by: shop.caller) }
+        let result = Result<UInt32, any Error> { try service.rotateKey(records, of: acme, by: shop.caller, tags) }
         second.withLock { $0 = result }
         done.signal()
       }
       Thread.sleep(forTimeInterval: 0.3)
     }
-    #expect(try service.rotateKey(records, of: acme, by: shop.caller) == 2)
+    #expect(try service.rotateKey(records, of: acme, by: shop.caller, tags) == 2)
     #expect(done.wait(timeout: .now() + 10) == .success)
     let refusal = #expect(throws: ServiceError.self) { try second.withLock { $0 }?.get() }
     #expect(refusal?.code == .conflict)

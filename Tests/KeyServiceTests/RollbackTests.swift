@@ -17,8 +17,8 @@ import Testing
     shop = try Workshop()
     try shop.initialize()
     try shop.running { service in
-      _ = try service.createTenant(acme, by: shop.caller)
-      _ = try service.createKey(records, of: acme, by: shop.caller)
+      _ = try service.createTenant(acme, by: shop.caller, tags)
+      _ = try service.createKey(records, of: acme, by: shop.caller, tags)
     }
   }
 
@@ -38,7 +38,7 @@ import Testing
   @Test(arguments: 1...3) func `an old store is refused by its generation`(changes: UInt64) throws {
     let old = try shop.copy()
     try shop.running { service in
-      for _ in 0..<changes { _ = try service.rotateKey(records, of: acme, by: shop.caller) }
+      for _ in 0..<changes { _ = try service.rotateKey(records, of: acme, by: shop.caller, tags) }
     }
     try shop.restoreStore(of: old)
     try refuses(
@@ -49,7 +49,7 @@ import Testing
   @Test(arguments: 1...3) func `an old log is refused by its generation`(changes: UInt64) throws {
     let old = try shop.copy()
     try shop.running { service in
-      for _ in 0..<changes { _ = try service.setKeyState(.disabled, records, of: acme, by: shop.caller) }
+      for _ in 0..<changes { _ = try service.setKeyState(.disabled, records, of: acme, by: shop.caller, tags) }
     }
     try shop.restoreLog(of: old)
     try refuses(
@@ -60,8 +60,8 @@ import Testing
   // MUST: STORE-6
   @Test func `a store of the same generation and another history is refused`() throws {
     let fork = try shop.copy()
-    try shop.running { _ = try $0.rotateKey(records, of: acme, by: shop.caller) }
-    try fork.running { _ = try $0.setKeyState(.disabled, records, of: acme, by: shop.caller) }
+    try shop.running { _ = try $0.rotateKey(records, of: acme, by: shop.caller, tags) }
+    try fork.running { _ = try $0.setKeyState(.disabled, records, of: acme, by: shop.caller, tags) }
     try shop.restoreStore(of: fork)
     try refuses(.storeDiffers(generation: 4), naming: "generation 4")
   }
@@ -77,7 +77,7 @@ import Testing
 
   @Test func `the last copy of both, put back together, opens`() throws {
     let copy = try shop.copy()
-    try shop.running { _ = try $0.rotateKey(records, of: acme, by: shop.caller) }
+    try shop.running { _ = try $0.rotateKey(records, of: acme, by: shop.caller, tags) }
     try shop.restoreStore(of: copy)
     try shop.restoreLog(of: copy)
     // Stated limit: a whole restore of store and log is found by clients and witnesses, not by the two files.
@@ -86,7 +86,7 @@ import Testing
 
   @Test func `an old store put together from old rows is refused all the same`() throws {
     let old = try shop.copy()
-    try shop.running { _ = try $0.rotateKey(records, of: acme, by: shop.caller) }
+    try shop.running { _ = try $0.rotateKey(records, of: acme, by: shop.caller, tags) }
     try shop.sql(
       "ATTACH '\(old.storePath)' AS old", "DELETE FROM key_versions WHERE version = 2",
       "REPLACE INTO tenant_keys SELECT * FROM old.tenant_keys", "DELETE FROM buckets",

@@ -114,9 +114,9 @@ import Testing
     let old = try shop.copy()
     try shop.running { service in
       if change == "disabled" {
-        _ = try service.setKeyState(.disabled, key("aes"), of: tenant("acme"), by: shop.caller)
+        _ = try service.setKeyState(.disabled, key("aes"), of: tenant("acme"), by: shop.caller, tags)
       } else {
-        _ = try service.rotateKey(key("aes"), of: tenant("acme"), by: shop.caller)
+        _ = try service.rotateKey(key("aes"), of: tenant("acme"), by: shop.caller, tags)
       }
     }
     try shop.sql("ATTACH '\(old.storePath)' AS old", "REPLACE INTO tenant_keys SELECT * FROM old.tenant_keys")
@@ -127,7 +127,7 @@ import Testing
       try service.openKey(key("aes"), of: tenant("acme"))
     }
     #expect(throws: ServiceError.store(.tampered(record: "key acme/aes"))) {
-      try service.setKeyState(.disabled, key("aes"), of: tenant("acme"), by: shop.caller)
+      try service.setKeyState(.disabled, key("aes"), of: tenant("acme"), by: shop.caller, tags)
     }
   }
 

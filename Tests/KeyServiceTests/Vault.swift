@@ -1,3 +1,4 @@
+import ChatelaineAccessPolicy
 import ChatelaineAuditLog
 import ChatelaineEnvelopes
 import ChatelainePrimitives
@@ -57,13 +58,13 @@ final class Vault: Sendable {
   private static func fill(_ service: KeyService, _ caller: Caller) throws -> [Sealed] {
     var sealed: [Sealed] = []
     for tenant in ["acme", "globex", "initech"].map({ tenant($0) }) {
-      _ = try service.createTenant(tenant, by: caller)
+      _ = try service.createTenant(tenant, by: caller, tags)
       for suite in Suite.allCases {
         let name = key(suite == .aes256GCM ? "aes" : "xchacha")
-        _ = try service.createKey(name, of: tenant, suite: suite, by: caller)
+        _ = try service.createKey(name, of: tenant, suite: suite, by: caller, tags)
         sealed.append(try seal(name, tenant, service))
         for _ in 2...3 {
-          _ = try service.rotateKey(name, of: tenant, by: caller)
+          _ = try service.rotateKey(name, of: tenant, by: caller, tags)
           sealed.append(try seal(name, tenant, service))
         }
       }
@@ -109,7 +110,7 @@ final class Vault: Sendable {
       return verdict
     }
     defer { try? store.close() }
-    let service = KeyService(store: store, log: log, masterKeys: shop.masterKeys, clock: .system)
+    let service = KeyService(store: store, log: log, masterKeys: shop.masterKeys, policy: .empty, clock: .system)
     for one in sealed {
       do throws(ServiceError) {
         if try open(one, service) == one.plaintext { verdict.right += 1 } else { verdict.wrong += 1 }

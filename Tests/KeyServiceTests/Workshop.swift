@@ -1,3 +1,4 @@
+import ChatelaineAccessPolicy
 import ChatelaineAuditLog
 import ChatelaineAuditTrail
 import ChatelaineEnvelopes
@@ -15,7 +16,8 @@ final class Workshop: Sendable {
   let directory: URL
   let masterKeys: MasterKeySet
   let options: LogOptions
-  let caller = Caller.command(uid: 1000, pid: 77, requestID: Identifier(high: 5, low: 6))
+  /// May do everything.
+  let caller = Caller.command(uid: 1000, pid: 77, grants: .all)
 
   init(masterKeys: MasterKeySet = .random()) throws {
     directory = FileManager.default.temporaryDirectory.appending(path: "chatelaine-" + UUID().uuidString)
@@ -41,7 +43,7 @@ final class Workshop: Sendable {
     try FileManager.default.createDirectory(atPath: logPath, withIntermediateDirectories: true)
     try KeyService.initialize(
       storePath: storePath, log: storage(), logName: "test", options: options, masterKeys: masterKeys,
-      caller: caller)
+      caller: caller, tags: tags)
   }
 
   func open(
@@ -134,6 +136,38 @@ extension MasterKeySet {
     MasterKeySet(
       versions.map { .random(as: KeyReference(id: id, version: $0), created: WallTime(nanoseconds: 9)) })
   }
+}
+
+/// What every request of these tests says of itself.
+let tags = RequestTags(requestID: Identifier(high: 5, low: 6))
+
+extension Grants {
+  /// Everything that any role may do.
+  static let all = allowing(Role.allCases.map { .init(role: $0) })
+
+  static func allowing(_ rules: [TestRule]) -> Grants {
+    let made = rules.enumerated().map { index, rule in
+      PolicyRule(
+        name: "rule-\(index)", role: rule.role, principals: [.uid(1000)], tenants: rule.tenants.map(pattern),
+        keys: rule.keys.map(pattern), permissions: rule.permissions ?? rule.role.permissions)
+    }
+    guard let policy = try? AccessPolicy(rules: made, combinedRoles: true) else {
+      preconditionFailure("a test makes good rules")
+    }
+    return policy.grants(to: Principal(uid: 1000, gid: 1000))
+  }
+
+  private static func pattern(_ text: String) -> NamePattern {
+    guard let pattern = try? NamePattern(text) else { preconditionFailure("a test makes good patterns") }
+    return pattern
+  }
+}
+
+struct TestRule {
+  var role = Role.application
+  var tenants = ["*"]
+  var keys = ["*"]
+  var permissions: Set<Permission>?
 }
 
 func tenant(_ name: String) -> TenantID {

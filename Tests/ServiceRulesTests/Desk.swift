@@ -1,3 +1,4 @@
+import ChatelaineAccessPolicy
 import ChatelaineAuditLog
 import ChatelaineAuditTrail
 import ChatelaineCustody
@@ -30,8 +31,8 @@ final class Desk {
       storePath: path("store/db"), log: storage(), logName: "rules", options: Self.options,
       masterKeys: masterKeys, caller: Self.caller())
     try running { service in
-      _ = try service.createTenant(tenant, by: Self.caller())
-      _ = try service.createKey(key, of: tenant, by: Self.caller())
+      _ = try service.createTenant(tenant, by: Self.caller(), RequestTags())
+      _ = try service.createKey(key, of: tenant, by: Self.caller(), RequestTags())
     }
   }
 
@@ -44,7 +45,14 @@ final class Desk {
     return options
   }
 
-  static func caller() -> Caller { .command(uid: 1000, pid: 1, requestID: SecureRandom.identifier()) }
+  /// May do everything.
+  static func caller() -> Caller {
+    let rules = Role.allCases.map { role in
+      PolicyRule(name: role.rawValue, role: role, principals: [.uid(1000)], permissions: role.permissions)
+    }
+    let policy = (try? AccessPolicy(rules: rules, combinedRoles: true)) ?? .empty
+    return .command(uid: 1000, pid: 1, grants: policy.grants(to: Principal(uid: 1000, gid: 1000)))
+  }
 
   func path(_ name: String) -> String { directory.appending(path: name).path }
 
@@ -105,22 +113,41 @@ extension DataPath {
     in service: KeyService
   ) throws -> [UInt8] {
     let bytes = Array(text.utf8)
-    let prepared = bytes.span.withRawSpan {
-      encrypt($0, under: key ?? desk.key, of: desk.tenant, context: context, by: Desk.caller())
-    }
-    let receipt = try service.append([prepared.draft])
-    return try prepared.release(receipt).get()
+    return try answer(room: bytes.count + 96, in: service) { output in
+      bytes.span.withRawSpan {
+        encrypt(
+          $0, under: key ?? desk.key, of: desk.tenant, context: context, by: Desk.caller(), RequestTags(),
+          appendingTo: &output)
+      }
+    }.get()
   }
 
   /// The refusal of an envelope, or nil where it opens.
   func refusal(
     _ envelope: [UInt8], for desk: Desk, _ context: EncryptionContext = .empty, in service: KeyService
   ) throws -> ServiceError? {
-    let prepared = decrypt(envelope.span, of: desk.tenant, context: context, by: Desk.caller())
-    let receipt = try service.append([prepared.draft])
-    switch prepared.release(receipt) {
-    case .plaintext: return nil
-    case .refused(let error): return error
+    let answer = try answer(room: envelope.count, in: service) { output in
+      decrypt(
+        envelope.span, of: desk.tenant, context: context, by: Desk.caller(), RequestTags(), appendingTo: &output)
+    }
+    guard case .failure(let error) = answer else { return nil }
+    return error
+  }
+
+  /// Makes a call until its key is at hand, and waits for its entry.
+  private func answer(
+    room: Int, in service: KeyService, _ call: (inout OutputRawSpan) -> Turn
+  ) throws -> Result<[UInt8], ServiceError> {
+    while true {
+      var turn: Turn?
+      let output = [UInt8](rawCapacity: room) { turn = call(&$0) }
+      switch turn {
+      case .needs(let request): keep(service.load(request))
+      case .done(let attempt):
+        _ = try service.append([attempt.draft])
+        return attempt.failure.map { .failure($0) } ?? .success(output)
+      case nil: preconditionFailure("not called")
+      }
     }
   }
 }

@@ -1,0 +1,90 @@
+internal import ChatelaineAccessPolicy
+package import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
+package import ChatelaineKeyStore
+package import ChatelaineVocabulary
+
+/// What the hall knows of itself; a daemon adds what it knows of the process and the disk.
+package struct ServiceStatus: Sendable {
+  package let storeHead: KeyStore.Head
+  package let primaryMasterVersion: UInt32
+  package let logHead: AuditLog.Head
+  package let isLogPoisoned: Bool
+  /// Why no state change is taken until a restart; nil where all is well.
+  package let changesHaltedBy: ServiceError?
+  package let policyEpoch: UInt64
+  package let policyRules: Int
+}
+
+/// Looking is noted too, and the note is durable before the answer.
+extension KeyService {
+  package func status(by caller: Caller, _ tags: RequestTags) throws(ServiceError) -> ServiceStatus {
+    var subject = Subject(operation: .readStatus)
+    try permit(&subject, caller.grants.grant(.status), by: caller, tags)
+    try noteRead(subject, by: caller, tags)
+    return ServiceStatus(
+      storeHead: storeHead, primaryMasterVersion: store.storeRow.primaryMasterVersion, logHead: logHead,
+      isLogPoisoned: log.isPoisoned, changesHaltedBy: changesHaltedBy, policyEpoch: policyEpoch,
+      policyRules: policy.rules.count)
+  }
+
+  /// Tenants that the caller may know of, in order of their ids, a page of at most `limit`; and where the next page
+  /// begins, nil at the end.
+  package func tenants(
+    after: TenantID? = nil, limit: Int, by caller: Caller, _ tags: RequestTags
+  ) throws(ServiceError) -> (rows: [TenantRow], next: TenantID?) {
+    var subject = Subject(operation: .readTenants)
+    try permit(&subject, caller.grants.grant(.tenantList), by: caller, tags)
+    let page = try noting(subject, by: caller, tags) { () throws(Refusal) in
+      try self.page(after: after, limit: limit, for: caller)
+    }
+    try noteRead(subject, by: caller, tags)
+    return page
+  }
+
+  private func page(
+    after: TenantID?, limit: Int, for caller: Caller
+  ) throws(Refusal) -> (rows: [TenantRow], next: TenantID?) {
+    let ids = try lookUp { () throws(KeyStoreError) in try store.tenantIDs(after: after, limit: limit) }
+    var rows: [TenantRow] = []
+    for id in ids where caller.grants.grant(.tenantList, someKeyOf: id) != nil {
+      if let row = try lookUp({ () throws(KeyStoreError) in try store.tenant(id) }) { rows.append(row) }
+    }
+    return (rows, ids.count < limit ? nil : ids.last)
+  }
+
+  /// A tenant's keys that the caller may know of, in order of their names.
+  package func keys(
+    of tenant: TenantID, by caller: Caller, _ tags: RequestTags
+  ) throws(ServiceError) -> [TenantKeyRow] {
+    var subject = Subject(operation: .readKeys, tenant: tenant)
+    try permit(&subject, caller.grants.grant(.keyList, someKeyOf: tenant), by: caller, tags)
+    let rows = try noting(subject, by: caller, tags) { () throws(Refusal) in
+      _ = try activeTenant(tenant)
+      return try keyRows(of: tenant, for: caller)
+    }
+    try noteRead(subject, by: caller, tags)
+    return rows
+  }
+
+  private func keyRows(of tenant: TenantID, for caller: Caller) throws(Refusal) -> [TenantKeyRow] {
+    var rows: [TenantKeyRow] = []
+    for name in try lookUp({ () throws(KeyStoreError) in try store.keyNames(of: tenant) })
+    where caller.grants.grant(.keyList, tenant: tenant, key: name) != nil {
+      rows.append(try existingKey(name, of: tenant))
+    }
+    return rows
+  }
+
+  private func noting<Value>(
+    _ subject: Subject, by caller: Caller, _ tags: RequestTags, _ body: () throws(Refusal) -> Value
+  ) throws(ServiceError) -> Value {
+    do throws(Refusal) { return try body() } catch { throw try note(error, subject, by: caller, tags) }
+  }
+
+  private func noteRead(_ subject: Subject, by caller: Caller, _ tags: RequestTags) throws(ServiceError) {
+    var entry = entry(.service, subject, caller, tags)
+    entry.outcome = .ok
+    _ = try append(entry)
+  }
+}
