@@ -1,4 +1,4 @@
-internal import CSystem
+internal import CLinux
 internal import Glibc
 
 /// Refuses a keyring in the store's directory and a store in the keyring, either of which may not

@@ -1,5 +1,5 @@
 internal import CPrimitives
-internal import CSystem
+internal import CLinux
 package import ChatelaineSecretMemory
 package import ChatelaineVocabulary
 

@@ -25,7 +25,7 @@ struct ReceiptTests {
       "swiftc", "-typecheck", "-swift-version", "6", "-package-name", package, "-diagnostic-style", "llvm",
       "-I", products.appending(path: "Modules").path,
     ]
-    for map in ["CSystem", "CPrimitives"] {
+    for map in ["CLinux", "CPrimitives"] {
       let path = products.appending(path: "\(map).build/module.modulemap").path
       process.arguments! += [
         "-Xcc", "-fmodule-map-file=\(path)", "-I", root.appending(path: "Sources/\(map)/include").path,
