@@ -7,6 +7,7 @@ import PackageDescription
 //   street    chatelaine (CLI)   chatelained (daemon)   ChatelaineClient
 //   hall      KeyService         one file a use case; ties store, log and keyring together
 //   rooms     AccessPolicy       who may do what: a principal's grants; no I/O, no clock
+//             Configuration      the operator's files: bytes to values, errors with their line
 //             Envelopes          seal and open bytes under a key; no I/O, no clock
 //             AuditTrail         entries, frames, tree, verification; no I/O, no clock, no secret
 //   annexes   KeyStore (SQLite)  AuditLog (segment files, the one writer)  Custody (the keyring)
@@ -25,6 +26,7 @@ let strict: [SwiftSetting] = [
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// The target of a room, or of a C module, by its short name.
@@ -71,6 +73,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
     .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
   ],
@@ -92,6 +95,7 @@ let package = Package(
     room(
       "Primitives", knows: ["CLibcrypto", "CLibsodium", "CPrimitives", "CLinux", "SecretMemory", "Vocabulary"]),
     room("AccessPolicy", knows: ["Vocabulary"]),
+    room("Configuration", knows: ["AccessPolicy", "Vocabulary"], uses: [yams]),
     room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
     room("AuditTrail", knows: ["Primitives", "Vocabulary"]),
     room("Custody", knows: ["CLinux", "Primitives", "SecretMemory", "Vocabulary"]),
@@ -139,6 +143,7 @@ let package = Package(
       name: "WireTests", dependencies: ["ChatelaineVocabulary", "ChatelaineWire", protobuf],
       path: "Tests/WireTests", swiftSettings: [.swiftLanguageMode(.v6), .enableUpcomingFeature("InternalImportsByDefault")]),
     tests("AccessPolicy", knows: ["AccessPolicy", "Vocabulary"]),
+    tests("Configuration", knows: ["AccessPolicy", "Configuration", "TestSupport", "Vocabulary"]),
     tests("SecretMemory", knows: ["CLinux", "TestSupport", "SecretMemory"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),

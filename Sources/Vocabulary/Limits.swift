@@ -38,4 +38,13 @@ package enum Limits {
   /// Rules of a policy, and names, patterns and principals in one list of a rule.
   package static let policyRulesMax = 1024
   package static let policyListMax = 1024
+
+  /// A file of configuration: bytes, and values in it.
+  package static let configurationBytesMax = 1 << 20
+  package static let configurationValuesMax = 65_536
+  package static let pathBytesMax = 4095
+  package static let eventLoopsRange: ClosedRange<UInt64> = 1...64
+  package static let keysAtHandRange: ClosedRange<UInt64> = 1...1_000_000
+  package static let connectionsMaxRange: ClosedRange<UInt64> = 1...65_536
+  package static let segmentBytesRange: ClosedRange<UInt64> = (1 << 18)...(1 << 36)
 }

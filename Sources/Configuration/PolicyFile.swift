@@ -1,0 +1,101 @@
+package import ChatelaineAccessPolicy
+internal import ChatelaineVocabulary
+
+/// The policy as operators write it.
+package enum PolicyFile {
+  /// `file` is for sentences only.
+  package static func parse(
+    _ bytes: [UInt8], file: String, accounts: AccountNames
+  ) throws(ConfigurationError) -> AccessPolicy {
+    do throws(Fault) { return try parse(bytes, accounts) } catch { throw error.error(in: file) }
+  }
+
+  private static func parse(_ bytes: [UInt8], _ accounts: AccountNames) throws(Fault) -> AccessPolicy {
+    let root = try YAMLFile.parse(bytes)
+    try Fields.checkVersion(root)
+    let fields = try Fields(root, known: ["version", "allow-combined-roles", "rules"])
+    let list = try fields.required("rules")
+    guard case .list(let values) = list.content else {
+      throw Fault(list.line, .type(key: "rules", wanted: .list))
+    }
+    var rules: [PolicyRule] = []
+    for value in values { rules.append(try rule(value, accounts)) }
+    let combined = try fields.flag("allow-combined-roles")
+    do throws(PolicyError) { return try AccessPolicy(rules: rules, combinedRoles: combined) } catch {
+      throw Fault(error.rule.map { values[$0].line } ?? list.line, .policy(error))
+    }
+  }
+
+  private static func rule(_ value: Value, _ accounts: AccountNames) throws(Fault) -> PolicyRule {
+    let fields = try Fields(
+      value, of: "rule", known: ["name", "role", "principals", "tenants", "keys", "operations"])
+    let role: Role = try Fields.word(try fields.text("role"), try fields.required("role").line, "role")
+    var principals: [PrincipalPattern] = []
+    for (text, line) in try requiredTexts(fields, "principals") {
+      principals.append(try principal(text, line, accounts))
+    }
+    return PolicyRule(
+      name: try fields.text("name"), role: role, principals: principals,
+      tenants: try patterns(fields, "tenants", role), keys: try patterns(fields, "keys", role),
+      permissions: try permissions(fields, role))
+  }
+
+  private static func requiredTexts(_ fields: Fields, _ key: String) throws(Fault) -> [(
+    text: String, line: Int
+  )] {
+    _ = try fields.required(key)
+    return try fields.texts(key) ?? []
+  }
+
+  private static func principal(
+    _ text: String, _ line: Int, _ accounts: AccountNames
+  ) throws(Fault) -> PrincipalPattern {
+    let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 2 else { throw Fault(line, .principal(text)) }
+    switch parts[0] {
+    case "uid": if let uid = number(parts[1]) { return .uid(uid) }
+    case "gid": if let gid = number(parts[1]) { return .gid(gid) }
+    case "user":
+      guard let uid = accounts.uid(ofUser: parts[1]) else { throw Fault(line, .account(text)) }
+      return .uid(uid)
+    case "group":
+      guard let gid = accounts.gid(ofGroup: parts[1]) else { throw Fault(line, .account(text)) }
+      return .gid(gid)
+    default: break
+    }
+    throw Fault(line, .principal(text))
+  }
+
+  /// Decimal, in one spelling; the highest number stands for "nobody knows" in the kernel.
+  private static func number(_ text: String) -> UInt32? {
+    guard let number = UInt32(text), String(number) == text, number != .max else { return nil }
+    return number
+  }
+
+  /// Of which tenants or keys; an operator's and a reviewer's rule may leave it open, an application's says it.
+  private static func patterns(_ fields: Fields, _ key: String, _ role: Role) throws(Fault) -> [NamePattern] {
+    if role == .application { _ = try fields.required(key) }
+    guard let texts = try fields.texts(key) else { return [.any] }
+    var patterns: [NamePattern] = []
+    for (text, line) in texts {
+      do throws(InvalidPattern) { patterns.append(try NamePattern(text)) } catch {
+        throw Fault(line, .pattern(key: key, text))
+      }
+    }
+    return patterns
+  }
+
+  private static func permissions(_ fields: Fields, _ role: Role) throws(Fault) -> Set<Permission> {
+    var permissions: Set<Permission> = []
+    for (text, line) in try requiredTexts(fields, "operations") {
+      guard text != "*" else {
+        permissions.formUnion(role.permissions)
+        continue
+      }
+      let permission: Permission = try Fields.word(text, line, "operations")
+      guard role.permissions.contains(permission) else { throw Fault(line, .outsideRole(permission, role)) }
+      permissions.insert(permission)
+    }
+    return permissions
+  }
+}

@@ -1,0 +1,71 @@
+/// What the service is told at its start: where things are, and how much of them.
+///
+/// Paths are ready to use: what was relative in the file begins at the file's directory.
+package struct ServiceConfiguration: Equatable, Sendable {
+  package struct Keyring: Equatable, Sendable {
+    package let directory: String
+    /// The systemd credential that holds the passphrase.
+    package let passphraseCredential: String?
+
+    package init(directory: String, passphraseCredential: String? = nil) {
+      self.directory = directory
+      self.passphraseCredential = passphraseCredential
+    }
+  }
+
+  package struct Log: Equatable, Sendable {
+    package let directory: String
+    /// The name that the log was made with.
+    package let name: String
+    package let segmentBytes: UInt64
+    package let firstSegmentBytes: UInt64
+
+    package init(directory: String, name: String, segmentBytes: UInt64, firstSegmentBytes: UInt64) {
+      self.directory = directory
+      self.name = name
+      self.segmentBytes = segmentBytes
+      self.firstSegmentBytes = firstSegmentBytes
+    }
+  }
+
+  package struct Socket: Equatable, Sendable {
+    package let path: String
+    package let mode: UInt32
+    /// The group that the socket is given to; nil leaves it with the service's own.
+    package let gid: UInt32?
+
+    package init(path: String, mode: UInt32, gid: UInt32? = nil) {
+      self.path = path
+      self.mode = mode
+      self.gid = gid
+    }
+  }
+
+  /// What may be missing that protects secrets in memory.
+  package enum Allowance: String, CaseIterable, Sendable {
+    case unlockedMemory = "unlocked-memory"
+    case swap
+    case preload
+    case root
+  }
+
+  package let keyring: Keyring
+  /// The SQLite file.
+  package let store: String
+  package let log: Log
+  package let policy: String
+  package let dataSocket: Socket
+  package let adminSocket: Socket
+  package let eventLoops: Int
+  /// Opened keys that each event loop keeps.
+  package let keysAtHand: Int
+  package let connectionsMax: Int
+  package let allow: Set<Allowance>
+  package let insecureExampleKeys: Bool
+
+  /// The directory that the keyring must lie apart from.
+  package var storeDirectory: String {
+    guard let slash = store.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == store.startIndex ? "/" : String(store[..<slash])
+  }
+}

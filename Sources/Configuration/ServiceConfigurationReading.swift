@@ -1,0 +1,116 @@
+internal import ChatelaineVocabulary
+
+extension ServiceConfiguration {
+  private static let keys = [
+    "version", "keyring", "store", "log", "policy", "data-socket", "admin-socket", "event-loops",
+    "keys-at-hand",
+    "connections-max", "allow", "insecure-example-keys",
+  ]
+
+  /// `file` is the path of the file: for sentences, and where its relative paths begin.
+  package init(_ bytes: [UInt8], file: String, accounts: AccountNames) throws(ConfigurationError) {
+    do throws(Fault) { self = try Self.parse(bytes, file, accounts) } catch { throw error.error(in: file) }
+  }
+
+  private static func parse(
+    _ bytes: [UInt8], _ file: String, _ accounts: AccountNames
+  ) throws(Fault) -> ServiceConfiguration {
+    let root = try YAMLFile.parse(bytes)
+    try Fields.checkVersion(root)
+    let fields = try Fields(root, known: keys)
+    let data = try socket(fields, "data-socket", mode: nil, file, accounts)
+    let admin = try socket(fields, "admin-socket", mode: 0o600, file, accounts)
+    guard !data.path.utf8.elementsEqual(admin.path.utf8) else {
+      throw Fault(try fields.required("admin-socket").line, .sameSocket)
+    }
+    return ServiceConfiguration(
+      keyring: try keyring(fields, file), store: try path(fields, "store", file), log: try log(fields, file),
+      policy: try path(fields, "policy", file), dataSocket: data, adminSocket: admin,
+      eventLoops: Int(try fields.number("event-loops", in: Limits.eventLoopsRange, default: 1)),
+      keysAtHand: Int(try fields.number("keys-at-hand", in: Limits.keysAtHandRange, default: 2000)),
+      connectionsMax: Int(
+        try fields.number("connections-max", in: Limits.connectionsMaxRange, default: 1024)),
+      allow: try allowances(fields), insecureExampleKeys: try fields.flag("insecure-example-keys"))
+  }
+
+  private static func path(_ fields: Fields, _ key: String, _ file: String) throws(Fault) -> String {
+    let text = try fields.text(key)
+    guard text.utf8.count <= Limits.pathBytesMax else {
+      throw Fault(try fields.required(key).line, .path(key: fields.name(key)))
+    }
+    return ConfigurationFile.resolve(text, besides: file)
+  }
+
+  private static func keyring(_ fields: Fields, _ file: String) throws(Fault) -> Keyring {
+    let keyring = try Fields(
+      try fields.required("keyring"), of: "keyring", known: ["directory", "passphrase-credential"])
+    return Keyring(
+      directory: try path(keyring, "directory", file),
+      passphraseCredential: try keyring.optionalText("passphrase-credential"))
+  }
+
+  private static func log(_ fields: Fields, _ file: String) throws(Fault) -> Log {
+    let value = try fields.required("log")
+    let log = try Fields(
+      value, of: "log", known: ["directory", "name", "segment-bytes", "first-segment-bytes"])
+    let name = try log.text("name")
+    guard isLogName(name) else { throw Fault(try log.required("name").line, .logName) }
+    let range = Limits.segmentBytesRange
+    let segment = try log.number("segment-bytes", in: range, default: 512 << 20)
+    let first = try log.number("first-segment-bytes", in: range, default: min(1 << 20, segment))
+    guard first <= segment else { throw Fault(value.line, .segmentBytes) }
+    return Log(
+      directory: try path(log, "directory", file), name: name, segmentBytes: segment, firstSegmentBytes: first
+    )
+  }
+
+  /// As an epoch's descriptor has it (docs/formats/segment.md).
+  private static func isLogName(_ name: String) -> Bool {
+    (1...128).contains(name.utf8.count)
+      && name.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+          true
+        default: false
+        }
+      }
+  }
+
+  private static func socket(
+    _ fields: Fields, _ key: String, mode standard: UInt32?, _ file: String, _ accounts: AccountNames
+  ) throws(Fault) -> Socket {
+    let value = try fields.required(key)
+    let socket = try Fields(value, of: key, known: ["path", "mode", "group"])
+    let path = try path(socket, "path", file)
+    guard path.utf8.count <= ConfigurationError.socketPathBytesMax else {
+      throw Fault(
+        try socket.required("path").line, .socketPath(key: socket.name("path"), byteCount: path.utf8.count))
+    }
+    return Socket(path: path, mode: try mode(socket, standard), gid: try group(socket, accounts))
+  }
+
+  private static func mode(_ socket: Fields, _ standard: UInt32?) throws(Fault) -> UInt32 {
+    if let standard, socket.optional("mode") == nil { return standard }
+    let text = try socket.text("mode")
+    guard (3...4).contains(text.utf8.count), let mode = UInt32(text, radix: 8),
+      text.utf8.first != UInt8(ascii: "+"),
+      mode <= 0o777, mode & 0o600 == 0o600
+    else { throw Fault(try socket.required("mode").line, .mode(key: socket.name("mode"))) }
+    return mode
+  }
+
+  private static func group(_ socket: Fields, _ accounts: AccountNames) throws(Fault) -> UInt32? {
+    guard let name = try socket.optionalText("group") else { return nil }
+    if let gid = UInt32(name) ?? accounts.gid(ofGroup: name) { return gid }
+    throw Fault(try socket.required("group").line, .account("group:" + name))
+  }
+
+  private static func allowances(_ fields: Fields) throws(Fault) -> Set<Allowance> {
+    var allowances: Set<Allowance> = []
+    for (text, line) in try fields.texts("allow") ?? [] {
+      allowances.insert(try Fields.word(text, line, "allow"))
+    }
+    return allowances
+  }
+}
