@@ -5,6 +5,7 @@ import PackageDescription
 // `import` in Sources against this table, because SwiftPM alone lets a transitive import through.
 //
 //   street    chatelaine (CLI)   chatelained (daemon)   ChatelaineClient
+//             Exits              one sentence and one status for each error, the same in both programs
 //   hall      KeyService         one file a use case; ties store, log and keyring together
 //   rooms     AccessPolicy       who may do what: a principal's grants; no I/O, no clock
 //             Configuration      the operator's files: bytes to values, errors with their line
@@ -107,13 +108,21 @@ let package = Package(
         "AccessPolicy", "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyStore", "Primitives", "SecretMemory",
         "Vocabulary",
       ]),
+    room(
+      "Exits",
+      knows: ["AuditLog", "AuditTrail", "Configuration", "Custody", "Hardening", "KeyService", "KeyStore"]),
 
     tool(
       "chatelaine",
-      knows: ["AuditLog", "AuditTrail", "Custody", "Envelopes", "Hardening", "Primitives", "Vocabulary"],
-      uses: [arguments]),
+      knows: [
+        "AuditLog", "AuditTrail", "Configuration", "Custody", "Envelopes", "Exits", "Hardening", "KeyService", "Primitives",
+        "Vocabulary",
+      ], uses: [arguments]),
     tool(
-      "chatelained", knows: ["AuditLog", "Custody", "Hardening", "KeyService", "KeyStore", "Vocabulary"], uses: [arguments]),
+      "chatelained",
+      knows: [
+        "AccessPolicy", "AuditLog", "Configuration", "Custody", "Exits", "Hardening", "KeyService", "KeyStore", "Vocabulary",
+      ], uses: [arguments]),
     tool(
       "chatelaine-bench",
       knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [arguments]),

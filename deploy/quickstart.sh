@@ -19,8 +19,20 @@ trap 'rm -rf "$directory"' EXIT
 "$bin/chatelaine-tour" --directory "$directory"
 
 echo "8. keyring, store and log, checked against each other as a start would:"
-"$bin/chatelained" --check --allow-root --keyring "$directory/keyring" --store "$directory/store/keys.sqlite" \
-  --log "$directory/log" | grep -v '^held' | sed 's/^/   /'
+cat >"$directory/policy.yaml" <<'POLICY'
+version: 1
+rules: []
+POLICY
+cat >"$directory/chatelaine.yaml" <<'CONFIGURATION'
+version: 1
+keyring: {directory: keyring}
+store: store/keys.sqlite
+log: {directory: log, name: tour}
+policy: policy.yaml
+data-socket: {path: data.sock, mode: "0600"}
+admin-socket: {path: admin.sock}
+CONFIGURATION
+"$bin/chatelained" --check --allow-root --config "$directory/chatelaine.yaml" | grep -v '^held' | sed 's/^/   /'
 echo "9. the log, recomputed from its bytes without keys and without the service:"
 "$bin/chatelaine" audit verify --log "$directory/log" | sed 's/^/   /'
 echo "10. what the log says of the refused decryption and of the rotation:"

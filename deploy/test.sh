@@ -35,6 +35,7 @@ else
   run "unit tests" swift test --skip-build
 fi
 run "command line: keyring and envelope" Tests/cli/keyring.sh "$debug/chatelaine"
+run "command line: init and check" Tests/cli/init.sh "$debug"
 run "command line: audit" Tests/cli/audit.sh "$debug/chatelaine"
 export CHATELAINE_DRILL="$release/chatelaine-drill"
 run "log faults" Tests/faults/log-faults.sh

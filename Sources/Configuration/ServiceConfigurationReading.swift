@@ -65,7 +65,7 @@ extension ServiceConfiguration {
   }
 
   /// As an epoch's descriptor has it (docs/formats/segment.md).
-  private static func isLogName(_ name: String) -> Bool {
+  package static func isLogName(_ name: String) -> Bool {
     (1...128).contains(name.utf8.count)
       && name.utf8.allSatisfy { byte in
         switch byte {

@@ -19,7 +19,7 @@ func octal(_ mode: UInt32) -> String {
 }
 
 /// What strerror(3) says.
-func systemText(_ number: Int32) -> String {
+package func systemText(_ number: Int32) -> String {
   var buffer = [CChar](repeating: 0, count: 128)
   _ = unsafe strerror_r(number, &buffer, buffer.count)
   let text = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

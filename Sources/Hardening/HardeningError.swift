@@ -18,7 +18,7 @@ package enum HardeningError: Error, Equatable {
     case .preloaded:
       "LD_PRELOAD or LD_AUDIT is set: start without it, or allow preloads"
     case .root:
-      "running as root: start as a user of its own, or allow root"
+      "running as root: start as a user of its own, or say --allow-root"
     }
   }
 }

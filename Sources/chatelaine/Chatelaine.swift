@@ -4,8 +4,8 @@ internal import ArgumentParser
 @main struct Chatelaine: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "chatelaine",
-    abstract: "Looks after master keys, and reads what Chatelaine wrote.",
-    subcommands: [KeyringCommand.self, EnvelopeCommand.self, AuditCommand.self])
+    abstract: "Sets a service up, looks after master keys, and reads what Chatelaine wrote.",
+    subcommands: [InitCommand.self, KeyringCommand.self, EnvelopeCommand.self, AuditCommand.self])
 
   static func main() { runClosedUp(Self.self) }
 }

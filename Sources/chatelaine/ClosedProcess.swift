@@ -1,11 +1,12 @@
 internal import ArgumentParser
 internal import CWipingFree
+internal import ChatelaineExits
 internal import ChatelaineHardening
 internal import Glibc
 
 /// Closes the process up, then runs the command that the command line names, and exits.
 ///
-/// Only `keyring` touches secrets: only there is what cannot be closed a reason to refuse.
+/// Only `keyring` and `init` touch secrets: only there is what cannot be closed a reason to refuse.
 func runClosedUp(_ root: (some ParsableCommand).Type) -> Never {
   do {
     let policy = Hardening.Policy(
@@ -16,7 +17,7 @@ func runClosedUp(_ root: (some ParsableCommand).Type) -> Never {
     try command.run()
     exit(0)
   } catch {
-    guard let failure = Failure(error) else { root.exit(withError: error) }
+    guard let failure = failure(error) else { root.exit(withError: error) }
     printError("chatelaine: \(failure.sentence)")
     exit(failure.status.rawValue)
   }
@@ -24,7 +25,7 @@ func runClosedUp(_ root: (some ParsableCommand).Type) -> Never {
 
 /// Read before the command line is parsed: parsing is not the first thing that may run.
 private func allowances(_ arguments: [String]) -> Hardening.Allowances {
-  guard arguments.dropFirst().first == "keyring" else { return [.root, .unlockedMemory, .swap, .preload] }
+  guard let command = arguments.dropFirst().first, ["init", "keyring"].contains(command) else { return [.root, .unlockedMemory, .swap, .preload] }
   var allowed: Hardening.Allowances = .root
   if arguments.contains("--allow-unlocked-memory") { allowed.insert(.unlockedMemory) }
   if arguments.contains("--allow-swap") { allowed.insert(.swap) }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import ChatelaineCustody
+internal import ChatelaineExits
 
 /// `chatelaine keyring check`: opens every version, and prints the key check values for comparing
 /// with a second copy.

@@ -23,6 +23,18 @@ struct KeyringOptions: ParsableArguments {
   @Flag(help: "Print one line of JSON.")
   var json = false
 
+  @OptionGroup var closing: ClosingOptions
+
+  /// Warns of example keys as soon as they are asked for.
+  func rules() -> Keyring.Rules {
+    if insecureExampleKeys { printError(Keyring.exampleWarning) }
+    return Keyring.Rules(insecureExampleKeys: insecureExampleKeys, storePath: storePath)
+  }
+}
+
+/// What may be missing that closes the process up. Looked for before the command line is parsed (`allowances`), and
+/// declared here for its help.
+struct ClosingOptions: ParsableArguments {
   @Flag(help: "Go on where memory cannot be locked.")
   var allowUnlockedMemory = false
 
@@ -31,12 +43,6 @@ struct KeyringOptions: ParsableArguments {
 
   @Flag(help: "Go on where LD_PRELOAD or LD_AUDIT is set.")
   var allowPreload = false
-
-  /// Warns of example keys as soon as they are asked for.
-  func rules() -> Keyring.Rules {
-    if insecureExampleKeys { printError(Keyring.exampleWarning) }
-    return Keyring.Rules(insecureExampleKeys: insecureExampleKeys, storePath: storePath)
-  }
 }
 
 /// Where a passphrase comes from, if one is needed; without an option, from a prompt.

@@ -1,38 +1,29 @@
 internal import ArgumentParser
 internal import CWipingFree
-internal import ChatelaineAuditLog
+internal import ChatelaineConfiguration
 internal import ChatelaineCustody
+internal import ChatelaineExits
 internal import ChatelaineHardening
-internal import ChatelaineKeyService
-internal import ChatelaineKeyStore
-internal import ChatelaineVocabulary
 internal import Glibc
 
-/// The service. Its doors are not built yet: until then it does what a start does before the first door
-/// opens, reports it, and ends.
+/// The service.
 @main struct Chatelained: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "chatelained",
-    abstract: "Checks keyring, key store and log as a start would, and puts nothing into them.",
+    abstract:
+      "Keeps the keys. With --check: looks at keyring, store and log as a start would, and puts nothing into them.",
     discussion: """
-      Exit status: 0 all is well; 64 wrong arguments; 65 the store or the log is not as it was written, or they \
-      do not belong together; 66 something is missing; 75 a service is using them; 77 permissions or passphrase; 78 the machine.
+      Exit status: 0 all is well; 64 wrong arguments; 65 the keyring, the store or the log is not as it was written, \
+      or they do not belong together; 66 something is missing; 73 it cannot be written; 74 the disk fails; 75 another \
+      service is using them; 77 permissions or passphrase; 78 the configuration or the machine.
       """)
 
-  @Option(help: "The keyring's directory.")
-  var keyring: String
+  @Option(help: "The configuration (chatelaine.yaml); `chatelaine init` makes one.")
+  var config: String
 
-  @Option(help: "The key store.")
-  var store: String
-
-  @Option(help: "The log's directory.")
-  var log: String
-
-  @Option(name: .customLong("passphrase-fd"), help: "Read the keyring's passphrase from this file descriptor.")
+  @Option(
+    name: .customLong("passphrase-fd"), help: "Read the keyring's passphrase from this file descriptor.")
   var passphraseDescriptor: Int32?
-
-  @Option(name: .customLong("passphrase-credential"), help: "Read the passphrase from this systemd credential.")
-  var passphraseCredential: String?
 
   @Flag(help: "Accept the example keyring, whose keys everybody knows, and no other.")
   var insecureExampleKeys = false
@@ -40,90 +31,93 @@ internal import Glibc
   @Flag(help: "Go on as root.")
   var allowRoot = false
 
-  @Flag(help: "Check and end. The only thing this version does.")
+  @Flag(help: "Check and end.")
   var check = false
 
   static func main() {
     do {
-      var allowed: Hardening.Allowances = []
-      // why: read before the command line is parsed, because parsing is not the first thing that may run.
-      if CommandLine.arguments.contains("--allow-root") { allowed.insert(.root) }
+      // why: the configuration says what may be missing of the process's protection; it holds no secret.
+      let settings = try settings(named: CommandLine.arguments)
       let measures = try Hardening.close(
-        .init(allowed: allowed, lockedBytesNeeded: 4 << 20, freeWipes: ch_wiping_free_is_linked() == 1))
+        .init(
+          allowed: allowances(CommandLine.arguments, settings), lockedBytesNeeded: 4 << 20,
+          freeWipes: ch_wiping_free_is_linked() == 1))
       let command = try Chatelained.parse()
-      for measure in measures { print("\(measure.isHeld ? "held    " : "NOT HELD") \(measure.name): \(measure.detail)") }
-      try command.run()
-    } catch { fail(error) }
+      guard let settings else { throw ValidationError("Give --config FILE.") }
+      try command.run(settings, measures)
+    } catch { end(error) }
+  }
+
+  private func run(_ settings: ServiceConfiguration, _ measures: [Measure]) throws {
+    if accepts(exampleKeysOf: settings) { printError(Keyring.exampleWarning) }
+    if check { try runCheck(settings, measures) } else { try serve(settings, measures) }
   }
 
   func validate() throws {
-    guard check else { throw ValidationError("This version has no doors to open: give --check.") }
-    guard passphraseDescriptor == nil || passphraseCredential == nil else {
-      throw ValidationError("--passphrase-fd and --passphrase-credential exclude each other.")
-    }
+    guard passphraseDescriptor ?? 0 >= 0 else { throw ValidationError("A file descriptor is not negative.") }
   }
 
-  func run() throws {
-    if insecureExampleKeys { printError(Keyring.exampleWarning) }
+  // MARK: Before the command line is parsed, which is not the first thing that may run
+
+  /// What the file after `--config` says, or nil where none is named.
+  private static func settings(named arguments: [String]) throws -> ServiceConfiguration? {
+    var path: String?
+    for (index, argument) in arguments.enumerated() {
+      if argument == "--config", index + 1 < arguments.count { path = arguments[index + 1] }
+      if argument.hasPrefix("--config=") { path = String(argument.dropFirst(9)) }
+    }
+    guard let path else { return nil }
+    return try ServiceConfiguration(ConfigurationFile.read(path), file: path, accounts: .system())
+  }
+
+  private static func allowances(_ arguments: [String], _ settings: ServiceConfiguration?)
+    -> Hardening.Allowances
+  {
+    let mayBeRoot = !Set(arguments).isDisjoint(with: ["--allow-root", "--help", "-h"])
+    var allowed: Hardening.Allowances = mayBeRoot ? .root : []
+    for allowance in settings?.allow ?? [] {
+      switch allowance {
+      case .root: allowed.insert(.root)
+      case .preload: allowed.insert(.preload)
+      case .swap: allowed.insert(.swap)
+      case .unlockedMemory: allowed.insert(.unlockedMemory)
+      }
+    }
+    return allowed
+  }
+
+  // MARK: What check and service share
+
+  func accepts(exampleKeysOf settings: ServiceConfiguration) -> Bool {
+    insecureExampleKeys || settings.insecureExampleKeys
+  }
+
+  /// Opens every version of the keyring that the configuration names.
+  func openKeyring(_ settings: ServiceConfiguration) throws -> MasterKeySet {
     let ring = try Keyring(
-      at: keyring, .init(insecureExampleKeys: insecureExampleKeys, storePath: storeDirectory))
-    let passphrase = try ring.headers().contains { $0.seal == .passphrase } ? readPassphrase() : nil
-    let keys = try ring.open(passphrase: passphrase)
-    print("keyring  \(keys.keyringID.hex), versions \(keys.keys.map { "\($0.reference.version)" }.joined(separator: " "))")
-    let storage: FileStorage
-    do throws(StorageFailure) { storage = try FileStorage(path: log, exclusively: true) } catch {
-      throw StartError.log(.storage(error))
-    }
-    let report = try KeyService.check(storePath: store, log: storage, masterKeys: keys)
-    print("store    generation \(report.storeGeneration), \(report.records) records hold")
-    print("log      \(report.logName)/\(report.logID.hex), \(report.entries) entries hold")
-    if case .torn(let count, _) = report.logEnd.tail {
-      print("log      ends in an interrupted write of \(count) bytes: the next start mends it")
-    }
-    if report.openIntents > 0 { print("log      \(report.openIntents) changes without an outcome: the next start resolves them") }
-    print("all is well")
+      at: settings.keyring.directory,
+      .init(insecureExampleKeys: accepts(exampleKeysOf: settings), storePath: settings.storeDirectory))
+    let isSealed = try ring.headers().contains { $0.seal == .passphrase }
+    return try ring.open(passphrase: isSealed ? readPassphrase(settings) : nil)
   }
 
-  private var storeDirectory: String {
-    guard let slash = store.lastIndex(of: "/") else { return "." }
-    return slash == store.startIndex ? "/" : String(store[..<slash])
-  }
-
-  private func readPassphrase() throws(PassphraseError) -> Passphrase {
+  private func readPassphrase(_ settings: ServiceConfiguration) throws(PassphraseError) -> Passphrase {
     if let passphraseDescriptor { return try .read(from: .descriptor(passphraseDescriptor)) }
-    if let passphraseCredential { return try .read(from: .credential(passphraseCredential)) }
+    if let credential = settings.keyring.passphraseCredential {
+      return try .read(from: .credential(credential))
+    }
     return try .read(from: .terminal(isNew: false))
   }
 }
 
-/// Every error's sentence and exit status, in one place.
-private func fail(_ error: any Error) -> Never {
-  let (status, sentence): (Int32, String) =
-    switch error {
-    case let error as KeyringError: (77, error.sentence)
-    case let error as PassphraseError: (77, error.sentence)
-    case let error as HardeningError: (78, error.sentence)
-    case let error as StartError: (error.exitStatus, error.sentence)
-    default: Chatelained.exit(withError: error)
-    }
-  printError("chatelained: \(sentence)")
-  exit(status)
+/// Ends with the error's one sentence and its status.
+private func end(_ error: any Error) -> Never {
+  guard let failure = Failure(error) else { Chatelained.exit(withError: error) }
+  printError("chatelained: \(failure.sentence)")
+  exit(failure.status.rawValue)
 }
 
-extension StartError {
-  fileprivate var exitStatus: Int32 {
-    switch self {
-    case .log(.storage(let failure)) where failure.call == .lock: 75
-    case .log(.storage), .store(.missing): 66
-    case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .otherLog, .storeRolledBack, .logRolledBack,
-      .storeDiffers:
-      65
-    case .store, .service, .selfTest: 78
-    }
-  }
-}
-
-private func printError(_ line: String) {
+func printError(_ line: String) {
   let bytes = Array((line + "\n").utf8)
   _ = unsafe bytes.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
 }

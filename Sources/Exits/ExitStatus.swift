@@ -1,0 +1,13 @@
+/// What a shell learns: the numbers of sysexits.h. 64, for the command line itself, comes from the parser too.
+package enum ExitStatus: Int32, Sendable {
+  case usage = 64
+  case data = 65
+  case noInput = 66
+  case unavailable = 69
+  case cannotCreate = 73
+  case inputOutput = 74
+  /// Somebody else is using it.
+  case busy = 75
+  case noPermission = 77
+  case configuration = 78
+}

@@ -1,0 +1,111 @@
+internal import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
+internal import ChatelaineConfiguration
+internal import ChatelaineCustody
+internal import ChatelaineHardening
+internal import ChatelaineKeyService
+internal import ChatelaineKeyStore
+
+/// A failure as a person and a shell learn it: one line, fit for a terminal, and a status. The errors of all rooms
+/// are mapped here, so that the service and the commands end alike.
+package struct Failure: Error {
+  package let status: ExitStatus
+  package let sentence: String
+
+  package init(_ status: ExitStatus, _ sentence: String) {
+    self.status = status
+    self.sentence = sentence
+  }
+
+  /// nil for errors of the command line, which the parser prints itself, and those of one command.
+  package init?(_ error: any Error) {
+    switch error {
+    case let error as Failure: self = error
+    case let error as KeyringError: self.init(error.exitStatus, error.sentence)
+    case let error as PassphraseError: self.init(error.exitStatus, error.sentence)
+    case let error as HardeningError: self.init(.configuration, error.sentence)
+    case let error as ConfigurationError: self.init(error.exitStatus, printable(error.sentence))
+    case let error as LogError: self.init(error.exitStatus, error.sentence)
+    case let error as StartError: self.init(error.exitStatus, error.printed)
+    default: return nil
+    }
+  }
+}
+
+extension ConfigurationError {
+  fileprivate var exitStatus: ExitStatus { problem == .unreadable ? .noInput : .configuration }
+}
+
+extension KeyringError {
+  package var exitStatus: ExitStatus {
+    switch self {
+    case .directoryMissing, .fileMissing, .empty: .noInput
+    case .directoryIsSymlink, .notADirectory, .directoryOwner, .directoryOpenToOthers: .noPermission
+    case .fileIsSymlink, .notARegularFile, .hardLinked, .fileOwner, .fileMode: .noPermission
+    case .insideStore, .storeInside, .exampleKeys, .notExampleKeys, .exampleKeysAreFixed: .configuration
+    case .notEmpty, .parentMissing, .versionTaken, .versionsExhausted, .unwritable: .cannotCreate
+    case .versionDiffersFromName, .twoKeyrings, .passphraseTooShort: .data
+    case .unreadable: .inputOutput
+    case .content(_, let refusal): refusal.exitStatus
+    }
+  }
+}
+
+extension KeyringFile.Refusal {
+  fileprivate var exitStatus: ExitStatus {
+    switch self {
+    case .size, .magic, .formatVersion, .seal, .keyVersion, .cost, .damaged, .wrongKey: .data
+    case .passphraseNeeded, .wrongPassphrase: .noPermission
+    case .outOfMemory: .configuration
+    }
+  }
+}
+
+extension PassphraseError {
+  fileprivate var exitStatus: ExitStatus {
+    switch self {
+    case .empty, .tooLong, .differs: .data
+    case .descriptorIsTerminal, .credentialName: .usage
+    case .noCredentialsDirectory, .noTerminal, .credentialUnreadable: .noInput
+    case .unreadable: .inputOutput
+    }
+  }
+}
+
+extension LogError {
+  fileprivate var exitStatus: ExitStatus {
+    switch self {
+    case .corrupt: .data
+    case .storage(let failure) where failure.call == .open: .noInput
+    case .storage: .inputOutput
+    }
+  }
+
+  fileprivate var sentence: String {
+    switch self {
+    case .storage(let failure):
+      "\(printable(failure.path)): \(failure.call.rawValue) failed (errno \(failure.errno)): check the path, its permissions and the disk"
+    case .corrupt(let fault, let file):
+      "TAMPERED: \(printable(file)) at offset \(fault.offset): \(fault.sentence). Keep the files; compare with a backup"
+    }
+  }
+}
+
+extension StartError {
+  fileprivate var exitStatus: ExitStatus {
+    switch self {
+    case .log(.storage(let failure)) where failure.call == .lock: .busy
+    case .log(.storage(let failure)) where failure.call != .open: .inputOutput
+    case .log(.storage), .store(.missing): .noInput
+    case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .otherLog, .storeRolledBack,
+      .logRolledBack,
+      .storeDiffers:
+      .data
+    case .store(.exists): .cannotCreate
+    case .store, .service, .selfTest: .configuration
+    }
+  }
+
+  /// Its sentences carry paths as they are.
+  fileprivate var printed: String { printable(sentence) }
+}

@@ -1,0 +1,68 @@
+internal import ChatelaineCustody
+internal import ChatelaineVocabulary
+
+/// What `init` tells of what it made: one trust sentence each.
+struct InitReport {
+  let directory: String
+  let key: MasterKey
+  let seal: SealOption
+  let files: InitFiles
+
+  private static let parts: [(name: String, trust: String)] = [
+    ("chatelaine.yaml", "the configuration; no secret, but whoever changes it decides what the service uses"),
+    ("policy.yaml", "who may do what; whoever changes it gives keys' use away"),
+    ("keyring/", "the master key; whoever reads it and a copy of store/ reads everything"),
+    ("store/", "wrapped keys (SQLite); reading it gives nothing, changing it is found"),
+    ("log/", "who used which key, when and why; no plaintext and no key, and changing it is found"),
+    ("run/", "the service's sockets; who connects is told by the kernel, not by the caller"),
+  ]
+
+  func rendered(json: Bool) -> String { json ? self.json : text }
+
+  private var text: String {
+    let parts = Self.parts.map { "  \($0.name.padded(to: 17))\($0.trust)" }.joined(separator: "\n")
+    return """
+      made \(printable(directory))/
+      \(parts)
+      keyring          \(key.reference.id.hex)
+      key check value  \(key.keyCheckValue.hex)
+      \(roles)
+      Keep a second copy of keyring/ in another place: nothing else replaces it.
+      next: \(printable(next))
+      """
+  }
+
+  private var roles: String {
+    guard let application = files.application else {
+      return "uid \(files.uid) has every role here: for trying things out, not for use; see policy.yaml."
+    }
+    return
+      "\(application.principal) may encrypt and decrypt, uid \(files.uid) may administer; see policy.yaml."
+  }
+
+  private var next: String {
+    "chatelained --config \(directory)/chatelaine.yaml" + (files.uid == 0 ? " --allow-root" : "")
+  }
+
+  private var json: String {
+    JSON.object([
+      ("directory", .string(directory)), ("config", .string(directory + "/chatelaine.yaml")),
+      ("keyringId", .string(key.reference.id.hex)), ("version", .number(UInt64(key.reference.version))),
+      ("seal", .string(seal.rawValue)), ("keyCheckValue", .string(key.keyCheckValue.hex)),
+      ("logName", .string(files.logName)), ("serviceUid", .number(UInt64(files.uid))),
+      ("applicationUid", .number(UInt64(files.application?.uid ?? files.uid))),
+      ("rolesCombined", .bool(files.application == nil)),
+      (
+        "made",
+        .array(Self.parts.map { .object([("name", .string($0.name)), ("trust", .string($0.trust))]) })
+      ),
+      ("next", .string(next)),
+    ]).text
+  }
+}
+
+extension String {
+  fileprivate func padded(to width: Int) -> String {
+    self + String(repeating: " ", count: max(1, width - utf8.count))
+  }
+}

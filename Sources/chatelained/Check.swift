@@ -1,0 +1,61 @@
+internal import ChatelaineAccessPolicy
+internal import ChatelaineAuditLog
+internal import ChatelaineConfiguration
+internal import ChatelaineCustody
+internal import ChatelaineExits
+internal import ChatelaineHardening
+internal import ChatelaineKeyService
+internal import ChatelaineVocabulary
+
+extension Chatelained {
+  /// Does what a start does before its first door opens and more, and reports it.
+  func runCheck(_ settings: ServiceConfiguration, _ measures: [Measure]) throws {
+    for measure in measures {
+      print("\(measure.isHeld ? "held    " : "NOT HELD") \(measure.name): \(measure.detail)")
+    }
+    let policy = try readPolicy(settings)
+    print(
+      "policy   \(policy.rules.count) rules\(policy.combinedRoles ? ", roles may be combined: for trying things out" : "")"
+    )
+    let keys = try openKeyring(settings)
+    print(
+      "keyring  \(keys.keyringID.hex), versions \(keys.keys.map { "\($0.reference.version)" }.joined(separator: " "))"
+    )
+    let storage: FileStorage
+    do throws(StorageFailure) {
+      storage = try FileStorage(path: settings.log.directory, exclusively: true)
+    } catch {
+      throw StartError.log(.storage(error))
+    }
+    let report = try KeyService.check(storePath: settings.store, log: storage, masterKeys: keys)
+    try checkName(settings, of: report.logName)
+    describe(report)
+    print("all is well")
+  }
+
+  func readPolicy(_ settings: ServiceConfiguration) throws(ConfigurationError) -> AccessPolicy {
+    try PolicyFile.parse(
+      ConfigurationFile.read(settings.policy), file: settings.policy, accounts: .system())
+  }
+
+  /// The configuration of one service does not run with the log of another.
+  func checkName(_ settings: ServiceConfiguration, of log: String) throws(Failure) {
+    guard settings.log.name == log else {
+      throw Failure(
+        .configuration,
+        "\(printable(settings.log.directory)): the log's name is \(printable(log)) and the configuration says \(printable(settings.log.name)): name the right log, or mend 'log.name'"
+      )
+    }
+  }
+
+  private func describe(_ report: CheckReport) {
+    print("store    generation \(report.storeGeneration), \(report.records) records hold")
+    print("log      \(report.logName)/\(report.logID.hex), \(report.entries) entries hold")
+    if case .torn(let count, _) = report.logEnd.tail {
+      print("log      ends in an interrupted write of \(count) bytes: the next start mends it")
+    }
+    if report.openIntents > 0 {
+      print("log      \(report.openIntents) changes without an outcome: the next start resolves them")
+    }
+  }
+}
