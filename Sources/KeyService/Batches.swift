@@ -223,20 +223,19 @@ struct ItemKeys {
 /// The key name and the rule of a batch's items, as long as they are the same.
 private struct ItemGrants {
   private var first: AuditEntry?
-  private var sameName = true
-  private var sameRule = true
+  private var isSameName = true
+  private var rules: Set<[UInt8]> = []
 
   mutating func add(_ one: AuditEntry) {
+    if !one.rule.isEmpty { rules.insert(one.rule) }
     guard let first else { return first = one }
-    sameName = sameName && first.keyName == one.keyName
-    sameRule = sameRule && first.rule == one.rule
+    isSameName = isSameName && first.keyName == one.keyName
   }
 
   /// why: items of several rules show none of them: the entry has one field.
   func fill(_ entry: inout AuditEntry) {
-    guard let first else { return }
-    if sameName { entry.keyName = first.keyName }
-    guard sameRule else { return entry.rule = [] }
-    if !first.rule.isEmpty { entry.rule = first.rule }
+    if isSameName { entry.keyName = first?.keyName }
+    guard let rule = rules.first else { return }
+    entry.rule = rules.count == 1 ? rule : []
   }
 }

@@ -17,6 +17,8 @@ package final class KeyService: Sendable {
   /// State changes run one after the other, until one leaves its intent without an outcome: then none,
   /// and the next start resolves it.
   private let halt = Mutex<ServiceError?>(nil)
+  /// The same for who only looks, and must not wait for a change under way.
+  private let haltCause = Mutex<ServiceError?>(nil)
 
   /// What threads opened before a state change is stale after it.
   let epochs = KeyEpochs()
@@ -41,7 +43,7 @@ package final class KeyService: Sendable {
   package var policyEpoch: UInt64 { policyCounter.load(ordering: .acquiring) }
 
   /// Why no state change is taken any more.
-  var changesHaltedBy: ServiceError? { halt.withLock { $0 } }
+  var changesHaltedBy: ServiceError? { haltCause.withLock { $0 } }
 
   package var storeHead: KeyStore.Head { store.head }
   package var logHead: AuditLog.Head { log.head }
@@ -101,7 +103,10 @@ package final class KeyService: Sendable {
       Result { () throws(ServiceError) in
         if let halt { throw halt }
         do throws(ServiceError) { return try self.changeAlone(subject, by: caller, tags, plan) } catch {
-          if case .mustRestart = error { halt = error }
+          if case .mustRestart = error {
+            halt = error
+            haltCause.withLock { $0 = error }
+          }
           throw error
         }
       }

@@ -58,6 +58,12 @@ struct KeysAtHand {
     return found
   }
 
+  /// Whether `find` would find something.
+  func has(_ request: KeyRequest, _ epochs: KeyEpochs) -> Bool {
+    let stamp = epochs.stamp(of: request.tenant)
+    return keys.has(request, stamp) || refusals.has(request, stamp)
+  }
+
   /// Keeps what was loaded, unless it is stale by now.
   mutating func keep(_ loaded: LoadedKey, _ epochs: KeyEpochs) {
     guard loaded.stamp == epochs.stamp(of: loaded.request.tenant) else { return }
@@ -97,6 +103,10 @@ private struct Shelf {
   init(capacity: Int) { self.capacity = capacity }
 
   var count: Int { slots.count }
+
+  func has(_ request: KeyRequest, _ stamp: EpochStamp) -> Bool {
+    places[request].map { slots[$0].stamp == stamp } ?? false
+  }
 
   mutating func find(_ request: KeyRequest, _ stamp: EpochStamp) -> Found? {
     guard let place = places[request] else { return nil }

@@ -124,12 +124,11 @@ internal import CLibcrypto
       let bytes = unsafe associated.baseAddress!.assumingMemoryBound(to: UInt8.self)
       guard unsafe EVP_DecryptUpdate(opening, nil, &written, bytes, Int32(associated.count)) == 1 else { return false }
     }
-    if count > 0 {
-      guard unsafe EVP_DecryptUpdate(opening, target, &written, sealedBytes, Int32(count)) == 1 else { return false }
-    }
     let tag = unsafe UnsafeMutableRawPointer(mutating: sealedBytes.advanced(by: count))
+    let isDecrypted = unsafe count == 0 || EVP_DecryptUpdate(opening, target, &written, sealedBytes, Int32(count)) == 1
     let isAuthentic =
-      unsafe EVP_CIPHER_CTX_ctrl(opening, EVP_CTRL_AEAD_SET_TAG, Int32(Self.tagByteCount), tag) == 1
+      unsafe isDecrypted
+      && EVP_CIPHER_CTX_ctrl(opening, EVP_CTRL_AEAD_SET_TAG, Int32(Self.tagByteCount), tag) == 1
       && EVP_DecryptFinal_ex(opening, target, &written) == 1
     if !isAuthentic { unsafe OPENSSL_cleanse(target, count) }
     return isAuthentic

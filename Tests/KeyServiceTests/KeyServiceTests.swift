@@ -140,7 +140,7 @@ import Testing
     #expect(try service.rotateKey(records, of: acme, by: shop.caller, tags) == 2)
     #expect(done.wait(timeout: .now() + 10) == .success)
     let refusal = #expect(throws: ServiceError.self) { try second.withLock { $0 }?.get() }
-    #expect(refusal?.code == .conflict)
+    #expect(refusal == .conflict)
     #expect(try service.openKey(records, of: acme).version == 2)
     #expect(try service.checkStore() == 5)
   }

@@ -35,11 +35,11 @@ struct KeyUseTests {
     // `authenticate` is HMAC without a label: only for keys that D gave.
     let withoutLabel = Self.uses(of: /(\w+)\.authenticate\(/).filter { !$0.hasPrefix("Primitives/") }
     #expect(
-      withoutLabel == ["KeyService/Encrypt.swift: contextKey", "KeyStore/RowAuthenticator.swift: rowKey"])
+      withoutLabel == ["KeyService/DataPath.swift: contextKey", "KeyStore/RowAuthenticator.swift: rowKey"])
     let derived = Self.uses(of: /((?:rowKey = \w+|contextKey: \w+)\.deriveKey)\(/)
     #expect(
       derived == [
-        "KeyService/TenantKeys.swift: contextKey: root.deriveKey",
+        "KeyService/Loading.swift: contextKey: root.deriveKey",
         "KeyStore/RowAuthenticator.swift: rowKey = storeKey.deriveKey",
       ])
   }
@@ -52,7 +52,7 @@ struct KeyUseTests {
       uses == [
         "Custody/MasterKey.swift: keyCheckValue", "Custody/KeyringFile.swift: seal",
         "Envelopes/WrappedKey.swift: wrap", "Envelopes/EnvelopeCipher.swift: envelope",
-        "KeyStore/RowAuthenticator.swift: row", "KeyService/TenantKeys.swift: auditContext",
+        "KeyStore/RowAuthenticator.swift: row", "KeyService/Loading.swift: auditContext",
       ])
   }
 }

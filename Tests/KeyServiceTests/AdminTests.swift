@@ -1,0 +1,143 @@
+import ChatelaineAccessPolicy
+import ChatelaineAuditLog
+import ChatelaineAuditTrail
+import ChatelaineKeyStore
+import ChatelaineVocabulary
+import GRDB
+import Testing
+
+@testable import ChatelaineKeyService
+
+/// What an operator does, looks at or fails to do, and the entry of each.
+@Suite struct AdminTests {
+  let shop: Workshop
+  let acme = tenant("acme")
+
+  init() throws {
+    shop = try Workshop()
+    try shop.initialize()
+    try shop.running { service in
+      for name in ["acme", "globex"] {
+        _ = try service.createTenant(tenant(name), by: shop.caller, tags)
+        for other in ["a", "b"] {
+          _ = try service.createKey(key(other), of: tenant(name), by: shop.caller, tags)
+        }
+      }
+    }
+  }
+
+  private func newEntries(_ body: (KeyService) throws -> Void) throws -> [AuditEntry] {
+    let before = try shop.entries().count
+    try shop.running(body)
+    return try shop.entries().dropFirst(before).map(\.entry).filter {
+      $0.operation != .serviceStart && $0.operation != .serviceStop
+    }
+  }
+
+  @Test func `a change of a key that is not there leaves one entry with the true reason`() throws {
+    let entries = try newEntries { service in
+      for (owner, name) in [("acme", "none"), ("nobody", "a")] {
+        #expect(throws: ServiceError.notFound) {
+          try service.rotateKey(key(name), of: tenant(owner), by: shop.caller, tags)
+        }
+        for state in [TenantKeyRow.State.enabled, .disabled] {
+          #expect(throws: ServiceError.notFound) {
+            try service.setKeyState(state, key(name), of: tenant(owner), by: shop.caller, tags)
+          }
+        }
+      }
+    }
+    #expect(entries.map(\.operation) == [.keyRotate, .keyEnable, .keyDisable, .keyRotate, .keyEnable, .keyDisable])
+    #expect(entries.allSatisfy { $0.entryClass == .refusal && $0.outcome == .denied && !$0.rule.isEmpty })
+    let reasons: [Reason] = [.noSuchKey, .noSuchKey, .noSuchKey, .noSuchTenant, .noSuchTenant, .noSuchTenant]
+    #expect(entries.map(\.reason) == reasons)
+    #expect(entries.map { $0.keyName?.rawValue } == ["none", "none", "none", "a", "a", "a"])
+  }
+
+  @Test func `who lost a race of rotations is told so`() {
+    #expect(ServiceError.conflict.code == .conflict)
+    #expect(
+      ServiceError.conflict.sentence
+        == "Another rotation came first: the key's current version has changed, look and try again.")
+  }
+
+  @Test func `looking leaves an entry, and shows what the caller may know of`() throws {
+    var caller = shop.caller
+    caller.grants = .allowing([.init(role: .operator, tenants: ["acme"], keys: ["b*"])])
+    let entries = try newEntries { service in
+      #expect(try service.tenants(limit: 10, by: shop.caller, tags).rows.map(\.id.rawValue) == ["acme", "globex"])
+      let page = try service.tenants(limit: 1, by: shop.caller, tags)
+      #expect(page.rows.map(\.id) == [acme] && page.next == acme)
+      let next = try service.tenants(after: acme, limit: 5, by: shop.caller, tags)
+      #expect(next.rows.map(\.id.rawValue) == ["globex"] && next.next == nil)
+      #expect(try service.tenants(limit: 10, by: caller, tags).rows.map(\.id) == [acme])
+      #expect(try service.keys(of: acme, by: shop.caller, tags).map(\.name.rawValue) == ["a", "b"])
+      #expect(try service.keys(of: acme, by: caller, tags).map(\.name.rawValue) == ["b"])
+      for owner in ["globex", "nobody"] {
+        #expect(throws: ServiceError.notFound) { try service.keys(of: tenant(owner), by: caller, tags) }
+      }
+      #expect(throws: ServiceError.notFound) { try service.keys(of: tenant("nobody"), by: shop.caller, tags) }
+      let status = try service.status(by: caller, tags)
+      #expect(status.storeHead == service.storeHead && status.changesHaltedBy == nil && status.policyRules == 0)
+    }
+    var operations = [ChatelaineAuditTrail.Operation](repeating: .readTenants, count: 4)
+    operations += [.readKeys, .readKeys, .readKeys, .readKeys, .readKeys, .readStatus]
+    #expect(entries.map(\.operation) == operations)
+    #expect(entries.map(\.entryClass.word).filter { $0 == "service" }.count == 7)
+    #expect(entries.filter { $0.entryClass == .refusal }.map(\.reason) == [.policy, .policy, .noSuchTenant])
+    #expect(entries.allSatisfy { $0.requestID == tags.requestID })
+  }
+
+  @Test func `a new policy is noted before it holds, and doors see that there is one`() throws {
+    let rule = PolicyRule(
+      name: "new", role: .reviewer, principals: [.uid(1000)], permissions: [.status])
+    let policy = try AccessPolicy(rules: [rule])
+    let principal = Principal(uid: 1000, gid: 1)
+    let entries = try newEntries { service in
+      let epoch = service.policyEpoch
+      #expect(service.policy.grants(to: principal).grant(.status) == nil)
+      _ = try service.reloadPolicy(policy, by: .service, tags)
+      #expect(service.policyEpoch != epoch)
+      #expect(service.policy.grants(to: principal).grant(.status)?.rule == Array("new".utf8))
+    }
+    #expect(entries.map(\.operation) == [.policyReload])
+    #expect(entries.allSatisfy { $0.entryClass == .service && $0.principalKind == .service && $0.outcome == .ok })
+    #expect(entries[0].detail(.count) == ByteWriter.u64Bytes(1))
+  }
+
+  @Test func `a policy that the log does not take does not hold`() throws {
+    let storage = WatchedStorage(try shop.storage())
+    let service = try shop.open(on: storage).0
+    defer { service.close() }
+    storage.fail(.write, from: 1, errno: 28)
+    let rule = PolicyRule(name: "new", role: .reviewer, principals: [.uid(1000)], permissions: [.status])
+    let policy = try AccessPolicy(rules: [rule])
+    let epoch = service.policyEpoch
+    #expect(throws: ServiceError.auditUnavailable) { try service.reloadPolicy(policy, by: .service, tags) }
+    #expect(service.policy.rules.isEmpty && service.policyEpoch == epoch)
+    #expect(throws: ServiceError.auditUnavailable) { try service.status(by: shop.caller, tags) }
+    storage.watch(nil)
+    _ = try service.reloadPolicy(policy, by: .service, tags)
+    #expect(service.policy.rules == [rule])
+  }
+
+  @Test func `a store that somebody else has locked refuses a change, and takes it afterwards`() throws {
+    let entries = try newEntries { service in
+      var configuration = Configuration()
+      configuration.allowsUnsafeTransactions = true
+      let other = try DatabaseQueue(path: shop.storePath, configuration: configuration)
+      try other.writeWithoutTransaction { try $0.execute(sql: "BEGIN IMMEDIATE") }
+      let head = service.storeHead
+      let refusal = #expect(throws: ServiceError.self) {
+        try service.rotateKey(key("a"), of: acme, by: shop.caller, tags)
+      }
+      #expect(refusal == .storeBusy && refusal?.code == .busy && service.storeHead == head)
+      try other.writeWithoutTransaction { try $0.execute(sql: "ROLLBACK") }
+      try other.close()
+      #expect(try service.rotateKey(key("a"), of: acme, by: shop.caller, tags) == 2)
+      #expect(try service.checkStore() > 4)
+    }
+    let outcomes = entries.filter { $0.entryClass == .outcome }
+    #expect(outcomes.map(\.outcome) == [.failed, .ok] && outcomes.map(\.reason) == [.busy, .none])
+  }
+}
