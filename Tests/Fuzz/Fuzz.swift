@@ -1,4 +1,6 @@
+internal import ChatelaineAccessPolicy
 internal import ChatelaineAuditTrail
+internal import ChatelaineConfiguration
 internal import ChatelaineCustody
 internal import ChatelaineEnvelopes
 internal import ChatelainePrimitives
@@ -18,8 +20,10 @@ private let target: @Sendable (Span<UInt8>) -> Void = {
   case "entry": return fuzzEntry
   case "frame": return fuzzFrame
   case "keyring": return fuzzKeyring
+  case "configuration": return fuzzConfiguration
   case "planted": return fuzzPlanted
-  default: fatalError("set CHATELAINE_FUZZ_TARGET to envelope, wrapped-key, entry, frame, keyring or planted")
+  default:
+    fatalError("set CHATELAINE_FUZZ_TARGET to envelope, wrapped-key, entry, frame, keyring, configuration or planted")
   }
 }()
 
@@ -72,6 +76,17 @@ private func fuzzFrame(_ bytes: Span<UInt8>) {
 
 private func fuzzKeyring(_ bytes: Span<UInt8>) {
   bytes.withRawSpan { bytes in _ = try? KeyringFile.parse(bytes) }
+}
+
+private func fuzzConfiguration(_ bytes: Span<UInt8>) {
+  let bytes = bytes.copied()
+  let accounts = AccountNames(passwd: bytes, group: bytes)
+  if let settings = try? ServiceConfiguration(bytes, file: "/etc/c.yaml", accounts: accounts) {
+    precondition(max(settings.dataSocket.path.utf8.count, settings.adminSocket.path.utf8.count) <= 107)
+    precondition(!settings.store.isEmpty && settings.dataSocket.mode & 0o600 == 0o600)
+  }
+  guard let policy = try? PolicyFile.parse(bytes, file: "p.yaml", accounts: accounts) else { return }
+  for rule in policy.rules { precondition(rule.permissions.isSubset(of: rule.role.permissions)) }
 }
 
 /// The control: a parser with a bug that the fuzzer must find.
