@@ -49,13 +49,15 @@ struct PlainYAML {
   /// What comes after a byte outside quotes.
   private mutating func pass(_ byte: UInt8) {
     switch byte {
+    // Within a text outside brackets, brackets and commas are text.
     case UInt8(ascii: "["), UInt8(ascii: "{"):
-      if isStart || depth > 0 { depth += 1 }
-      isStart = true
+      isStart = isStart || depth > 0
+      if isStart { depth += 1 }
     case UInt8(ascii: "]"), UInt8(ascii: "}"):
       depth = max(0, depth - 1)
       isStart = false
-    case UInt8(ascii: ","), UInt8(ascii: ":"): isStart = true
+    case UInt8(ascii: ","): isStart = depth > 0
+    case UInt8(ascii: ":"): isStart = true
     case UInt8(ascii: "-") where hasOnlyDashes: return
     default: isStart = false
     }

@@ -48,7 +48,8 @@ struct YAMLTests {
       "version: 1\nrules:\t&a []", "version: 1\nrules:\n-\t*a", "version: 1\n?\t*a\n: b",
       "version: 1\nrules: [?*a]",
       "version: 1\nx: {\"a\":*b}", "---\t&a\nversion: 1", "version: 1\nx: [a - 'b, &x c, d - ' e]",
-      "version: 1\nx: [abc\n  'de, &x y, ' , z]", "version: 1\nx: [abc,\n  &x y]",
+      "version: 1\nx: [abc\n  'de, &x y, ' , z]", "version: 1\nt [\"p: [*e]\"",
+      "version: 1\nx: [abc,\n  &x y]",
       "version: 1\nx: {a: b,\n *c : d}",
     ] {
       switch refusal(text)?.problem {
