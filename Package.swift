@@ -193,6 +193,6 @@ if Context.environment["CHATELAINE_FUZZ"] != nil {
   package.targets.append(
     .executableTarget(
       name: "chatelaine-fuzz",
-      dependencies: ["AuditTrail", "Custody", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"].map(target),
+      dependencies: ["AccessPolicy", "AuditTrail", "Configuration", "Custody", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"].map(target),
       path: "Tests/Fuzz", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
 }
