@@ -28,6 +28,8 @@ let strict: [SwiftSetting] = [
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let sockets = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// The target of a room, or of a C module, by its short name.
@@ -112,6 +114,14 @@ let package = Package(
       "Exits",
       knows: ["AuditLog", "AuditTrail", "Configuration", "Custody", "Hardening", "KeyService", "KeyStore"]),
 
+    room(
+      "Doors",
+      knows: [
+        "AccessPolicy", "AuditLog", "AuditTrail", "CLinux", "Envelopes", "Hardening", "KeyService", "KeyStore", "Messages",
+        "Primitives", "SecretMemory", "Vocabulary", "Wire",
+      ],
+      uses: [protobuf, nio, sockets]),
+
     tool(
       "chatelaine",
       knows: [
@@ -183,6 +193,6 @@ if Context.environment["CHATELAINE_FUZZ"] != nil {
   package.targets.append(
     .executableTarget(
       name: "chatelaine-fuzz",
-      dependencies: ["AuditTrail", "Custody", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"].map(target),
+      dependencies: ["AccessPolicy", "AuditTrail", "Configuration", "Custody", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"].map(target),
       path: "Tests/Fuzz", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
 }

@@ -11,7 +11,7 @@ extension Chatelained {
   /// Does what a start does before its first door opens and more, and reports it.
   func runCheck(_ settings: ServiceConfiguration, _ measures: [Measure]) throws {
     for measure in measures {
-      print("\(measure.isHeld ? "held    " : "NOT HELD") \(measure.name): \(measure.detail)")
+      print("\(measure.isHeld ? "held    " : "NOT HELD") \(measure.name.rawValue): \(measure.detail)")
     }
     let policy = try readPolicy(settings)
     print(
