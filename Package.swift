@@ -131,7 +131,8 @@ let package = Package(
     tool(
       "chatelained",
       knows: [
-        "AccessPolicy", "AuditLog", "Configuration", "Custody", "Exits", "Hardening", "KeyService", "KeyStore", "Vocabulary",
+        "AccessPolicy", "AuditLog", "AuditTrail", "Configuration", "Custody", "Doors", "Exits", "Hardening", "KeyService", "KeyStore",
+        "Vocabulary",
       ], uses: [arguments]),
     tool(
       "chatelaine-bench",

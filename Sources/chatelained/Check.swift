@@ -17,7 +17,7 @@ extension Chatelained {
     print(
       "policy   \(policy.rules.count) rules\(policy.combinedRoles ? ", roles may be combined: for trying things out" : "")"
     )
-    let keys = try openKeyring(settings)
+    let keys = try openKeyring(settings).keys
     print(
       "keyring  \(keys.keyringID.hex), versions \(keys.keys.map { "\($0.reference.version)" }.joined(separator: " "))"
     )
