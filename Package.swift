@@ -125,6 +125,14 @@ let package = Package(
       path: "Sources/ChatelaineClient", swiftSettings: strict),
     room("AdminClient", knows: ["ChatelaineClient", "Messages"], uses: [protobuf]),
 
+    room(
+      "Doors",
+      knows: [
+        "AccessPolicy", "AuditLog", "AuditTrail", "CLinux", "Envelopes", "Hardening", "KeyService", "KeyStore", "Messages",
+        "Primitives", "SecretMemory", "SocketBuffers", "Vocabulary", "Wire",
+      ],
+      uses: [protobuf, nio, sockets]),
+
     tool(
       "chatelaine",
       knows: [
@@ -134,7 +142,8 @@ let package = Package(
     tool(
       "chatelained",
       knows: [
-        "AccessPolicy", "AuditLog", "Configuration", "Custody", "Exits", "Hardening", "KeyService", "KeyStore", "Vocabulary",
+        "AccessPolicy", "AuditLog", "AuditTrail", "Configuration", "Custody", "Doors", "Exits", "Hardening", "KeyService", "KeyStore",
+        "Vocabulary",
       ], uses: [arguments]),
     tool(
       "chatelaine-bench",
@@ -154,7 +163,11 @@ let package = Package(
       path: "Tests/LogSupport"),
     tests("Tidy", knows: ["TestSupport"]),
     .testTarget(
-      name: "ChatelaineClientTests", dependencies: ["ChatelaineClient", "ChatelaineTestSupport", "ChatelaineVocabulary", "ChatelaineWire"],
+      name: "ChatelaineClientTests",
+      dependencies: [
+        "ChatelaineClient", "ChatelaineSocketBuffers", "ChatelaineTestSupport", "ChatelaineVocabulary", "ChatelaineWire",
+        nio, sockets,
+      ],
       path: "Tests/ChatelaineClientTests", swiftSettings: strict),
     tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
     // The generated messages, and the pointers that stand in for a socket's buffers, know nothing of our settings.
@@ -193,6 +206,6 @@ if Context.environment["CHATELAINE_FUZZ"] != nil {
   package.targets.append(
     .executableTarget(
       name: "chatelaine-fuzz",
-      dependencies: ["AuditTrail", "Custody", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"].map(target),
+      dependencies: ["AccessPolicy", "AuditTrail", "Configuration", "Custody", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"].map(target),
       path: "Tests/Fuzz", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
 }

@@ -29,6 +29,7 @@ package final class AuditLog: Sendable {
     let head: Mutex<Head>
     let spare: Mutex<SpareSegment>
     let isPoisoned = Atomic<Bool>(false)
+    let isRefusing = Atomic<Bool>(false)
     let fillerSignal = Signal()
 
     init(head: Head, spare: SpareSegment) {
@@ -54,6 +55,8 @@ package final class AuditLog: Sendable {
 
   package var head: Head { shared.head.withLock { $0 } }
   package var isPoisoned: Bool { shared.isPoisoned.load(ordering: .acquiring) }
+  /// Whether the last append was refused because the log could not be written, for instance on a full disk.
+  package var isRefusing: Bool { shared.isRefusing.load(ordering: .acquiring) }
 
   /// Queues entries and returns; `completion` runs on the writer's thread once they are durable or
   /// cannot be. It must be quick: the next batch waits for it.
@@ -110,8 +113,10 @@ package final class AuditLog: Sendable {
         batch[index].completion(.durable(receipt))
         delivered = index + 1
       }
+      shared.isRefusing.store(false, ordering: .releasing)
       return nil
     } catch {
+      if case .unavailable = error { shared.isRefusing.store(true, ordering: .releasing) }
       let wasPoisoned = shared.isPoisoned.load(ordering: .relaxed)
       if case .poisoned = error { shared.isPoisoned.store(true, ordering: .releasing) }
       for submission in batch[delivered...] { submission.completion(.failed(error)) }

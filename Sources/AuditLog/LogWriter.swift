@@ -27,6 +27,16 @@ package struct Withheld<Value: ~Copyable>: ~Copyable {
   package consuming func release(_ receipt: borrowing AuditReceipt) -> Value { value }
 }
 
+/// What can be made unreadable without being looked at.
+package protocol Erasable {
+  func erase()
+}
+
+extension Withheld where Value: Erasable {
+  /// Erases the result: there will be no receipt for it.
+  package consuming func erase() { value.erase() }
+}
+
 /// Why entries could not be made durable. Nothing that waited for them may be answered.
 package enum AppendFailure: Error, Equatable, Sendable {
   /// Not now: the disk is full, or refuses. A later append may succeed.

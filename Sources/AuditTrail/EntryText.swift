@@ -24,7 +24,31 @@ extension AuditEntry.Detail {
     case .intentSequence, .segment, .offset, .length, .count, .version, .state:
       String(value.reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
     case .softwareVersion, .note: EntryText.escaped(value)
+    case .itemKeys: itemKeysText ?? Hex.encode(value.span)
     default: Hex.encode(value.span)
     }
+  }
+
+  /// `id/version` of each item's key, or `-`; nil where the value is no list of them.
+  private var itemKeysText: String? {
+    var cursor = ByteCursor()
+    let bytes = value.span
+    guard let count = try? cursor.u16(bytes) else { return nil }
+    var keys: [String] = []
+    for _ in 0..<count {
+      guard let id = try? cursor.identifier(bytes), let version = try? cursor.u32(bytes) else { return nil }
+      keys.append("\(id.hex)/\(version)")
+    }
+    var items: [String] = []
+    while cursor.offset < bytes.count {
+      guard let index = try? cursor.u16(bytes) else { return nil }
+      guard index != 0xffff else {
+        items.append("-")
+        continue
+      }
+      guard index < count else { return nil }
+      items.append(keys[Int(index)])
+    }
+    return items.joined(separator: " ")
   }
 }

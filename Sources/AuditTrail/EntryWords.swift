@@ -64,6 +64,7 @@ package struct Operation: LogWord {
   package static let serviceStop = Operation(rawValue: 97)
   package static let policyReload = Operation(rawValue: 98)
   package static let logRecovered = Operation(rawValue: 112)
+  package static let refusals = Operation(rawValue: 115)
   package static let readStatus = Operation(rawValue: 128)
   package static let readTenants = Operation(rawValue: 129)
   package static let readKeys = Operation(rawValue: 130)
@@ -108,19 +109,22 @@ package struct Reason: LogWord {
   package static let keyOrContext = Reason(rawValue: 7)
   package static let body = Reason(rawValue: 8)
   package static let belowFloor = Reason(rawValue: 9)
+  package static let malformed = Reason(rawValue: 10)
   package static let limit = Reason(rawValue: 11)
   package static let busy = Reason(rawValue: 12)
   package static let conflict = Reason(rawValue: 14)
   package static let tenantFrozen = Reason(rawValue: 15)
   package static let tenantErased = Reason(rawValue: 16)
+  package static let deadline = Reason(rawValue: 17)
   package static let store = Reason(rawValue: 18)
   package static let purpose = Reason(rawValue: 19)
+  package static let noSuchMethod = Reason(rawValue: 22)
 
   package static let words: [UInt16: String] = [
     0: "none", 1: "policy", 2: "no-such-tenant", 3: "no-such-key", 4: "key-disabled", 5: "key-destroyed",
     6: "header", 7: "key-or-context", 8: "body", 9: "below-floor", 10: "malformed", 11: "limit", 12: "busy",
     13: "unauthenticated", 14: "conflict", 15: "tenant-frozen", 16: "tenant-erased", 17: "deadline",
-    18: "store", 19: "purpose", 20: "internal", 21: "sealed",
+    18: "store", 19: "purpose", 20: "internal", 21: "sealed", 22: "no-such-method",
   ]
 }
 

@@ -40,22 +40,29 @@ enum YAMLFile {
   }
 
   private static func checkedText(_ bytes: [UInt8]) throws(Fault) -> String {
-    let isControl = { (byte: UInt8) in
-      byte < 0x20 && byte != UInt8(ascii: "\n") && byte != UInt8(ascii: "\t") || byte == 0x7f
-    }
-    guard !bytes.contains(where: isControl), let text = String(validating: bytes, as: UTF8.self) else {
+    guard let text = String(validating: bytes, as: UTF8.self), text.unicodeScalars.allSatisfy(isText) else {
       throw Fault(nil, .notText)
     }
     return text
+  }
+
+  /// No control character, and nothing else that only YAML takes for the end of a line or for nothing at all.
+  private static func isText(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case 0x09, 0x0a: true
+    case 0..<0x20, 0x7f..<0xa0, 0x2028, 0x2029, 0xfeff: false
+    default: true
+    }
   }
 
   private static func convert(_ node: Node, _ room: inout Int) throws(Fault) -> Value {
     let line = node.mark?.line ?? 1
     room -= 1
     guard room >= 0 else { throw Fault(line, .tooManyValues(limit: Limits.configurationValuesMax)) }
-    guard node.anchor == nil else { throw Fault(line, .special("&")) }
+    // Behind `PlainYAML`: neither of these comes here.
+    guard node.anchor == nil else { throw Fault(line, .syntax("found an anchor")) }
     switch node {
-    case .alias: throw Fault(line, .special("*"))
+    case .alias: throw Fault(line, .syntax("found an alias"))
     case .scalar(let scalar):
       // why: an escape in quotes can name any character.
       guard !scalar.string.utf8.contains(where: { $0 < 0x20 || $0 == 0x7f }) else {

@@ -27,13 +27,15 @@ extension DataPath {
     } catch {
       switch error {
       case .needs(let request): return .needs(request)
-      case .refused(let refusal): return .batch(EncryptBatch(path: self, key: .refused(refusal), entry: entry))
+      case .refused(let refusal):
+        return .batch(EncryptBatch(path: self, key: .refused(refusal), entry: entry))
       }
     }
   }
 
   /// Begins a batch of envelopes of one tenant, each under whatever key it names, and one entry for all.
-  package func beginDecryptBatch(of tenant: TenantID, by caller: Caller, _ tags: RequestTags) -> DecryptBatch {
+  package func beginDecryptBatch(of tenant: TenantID, by caller: Caller, _ tags: RequestTags) -> DecryptBatch
+  {
     var entry = entry(.decrypt, tenant: tenant, key: nil, by: caller, tags)
     var refusal: Refusal?
     if let grant = caller.grants.grant(.decrypt, someKeyOf: tenant) {
@@ -60,8 +62,8 @@ package final class EncryptBatch {
     self.entry = entry
   }
 
-  /// Appends the envelope of one text, and needs room for `plaintext.byteCount + 96` bytes; or appends nothing and
-  /// says why. At most `Limits.batchItemsMax` items.
+  /// Appends the envelope of one text, and needs room for `plaintext.byteCount + 96` bytes; or appends
+  /// nothing and says why. At most `Limits.batchItemsMax` items.
   package func add(
     _ plaintext: RawSpan, context: EncryptionContext, appendingTo output: inout OutputRawSpan
   ) -> ServiceError? {
@@ -117,8 +119,9 @@ package final class DecryptBatch {
     self.entry = entry
   }
 
-  /// Appends the plaintext of one envelope, and needs room for `envelope.count - 96` bytes; or appends nothing and
-  /// says why. At most `Limits.batchItemsMax` items, under at most `Limits.batchKeysMax` different keys.
+  /// Appends the plaintext of one envelope, and needs room for `envelope.count - 96` bytes; or appends
+  /// nothing and says why. At most `Limits.batchItemsMax` items, under at most `Limits.batchKeysMax`
+  /// different keys.
   package func add(
     _ envelope: Span<UInt8>, context: EncryptionContext, appendingTo output: inout OutputRawSpan
   ) -> Added {
@@ -190,7 +193,9 @@ struct ItemKeys {
   private var indexes: [UInt16] = []
 
   /// Whether an item may name this key: it did before, or there is room for another.
-  func fits(_ key: KeyReference, max: Int) -> Bool { keys.count < max || keys.last == key || places[key] != nil }
+  func fits(_ key: KeyReference, max: Int) -> Bool {
+    keys.count < max || keys.last == key || places[key] != nil
+  }
 
   mutating func add(_ key: KeyReference?) {
     guard let key else { return indexes.append(Self.none) }
@@ -228,7 +233,10 @@ private struct ItemGrants {
 
   mutating func add(_ one: AuditEntry) {
     if !one.rule.isEmpty { rules.insert(one.rule) }
-    guard let first else { return first = one }
+    guard let first else {
+      first = one
+      return
+    }
     isSameName = isSameName && first.keyName == one.keyName
   }
 

@@ -55,7 +55,8 @@ package struct RequestTags: Sendable {
   package var actor: [UInt8]
   package var purpose: [UInt8]
 
-  /// A request id is drawn where the caller gave none; on an event loop `DataPath.drawIdentifier()` is quicker.
+  /// A request id is drawn where the caller gave none; on an event loop `DataPath.drawIdentifier()` is
+  /// quicker.
   package init(requestID: Identifier? = nil, actor: [UInt8] = [], purpose: [UInt8] = []) {
     self.requestID = requestID ?? SecureRandom.identifier()
     self.actor = actor

@@ -34,7 +34,8 @@ extension DataPath {
 
   /// Makes a data key and wraps it under the current version of a tenant key, bound to tenant and context.
   package func issueDataKey(
-    under name: KeyName, of tenant: TenantID, context: EncryptionContext, wrappedOnly: Bool, by caller: Caller,
+    under name: KeyName, of tenant: TenantID, context: EncryptionContext, wrappedOnly: Bool,
+    by caller: Caller,
     _ tags: RequestTags
   ) -> IssueTurn {
     var entry = entry(.issueDataKey, tenant: tenant, key: name, by: caller, tags)
@@ -57,7 +58,8 @@ extension DataPath {
 
   /// Opens a wrapped data key of a tenant. Whatever is wrong with it, the caller learns one thing.
   package func unwrapDataKey(
-    _ wrapped: Span<UInt8>, of tenant: TenantID, context: EncryptionContext, by caller: Caller, _ tags: RequestTags
+    _ wrapped: Span<UInt8>, of tenant: TenantID, context: EncryptionContext, by caller: Caller,
+    _ tags: RequestTags
   ) -> UnwrapTurn {
     var entry = entry(.unwrapDataKey, tenant: tenant, key: nil, by: caller, tags)
     do throws(Stop) {
@@ -97,7 +99,8 @@ extension DataPath {
   func unwrap(_ wrapped: WrappedKey, under key: OpenedKey, _ hash: ContextHash) throws(Stop) -> SecretBytes {
     do throws(CommittingAEAD.Refusal) {
       return try wrapper.unwrap(
-        wrapped, kind: .dataKey, as: nil, under: key.key, wrappingKeyReference: key.reference, binding: hash.digest)
+        wrapped, kind: .dataKey, as: nil, under: key.key, wrappingKeyReference: key.reference,
+        binding: hash.digest)
     } catch { throw .refused(.decryptionFailed, error == .body ? .body : .keyOrContext) }
   }
 }

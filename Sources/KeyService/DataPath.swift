@@ -39,6 +39,11 @@ package final class DataPath {
   package struct Attempt {
     package let draft: EntryDraft
     package let failure: ServiceError?
+
+    package init(draft: EntryDraft, failure: ServiceError?) {
+      self.draft = draft
+      self.failure = failure
+    }
   }
 
   // MARK: Keys at hand

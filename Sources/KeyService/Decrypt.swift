@@ -7,10 +7,11 @@ package import ChatelaineVocabulary
 extension DataPath {
   /// Opens an envelope for a tenant, and appends its plaintext: needs room for `envelope.count - 96` bytes.
   ///
-  /// Whatever is wrong with it, the caller learns one thing and the output is as it was; the entry has the true
-  /// reason.
+  /// Whatever is wrong with it, the caller learns one thing and the output is as it was; the entry has the
+  /// true reason.
   package func decrypt(
-    _ envelope: Span<UInt8>, of tenant: TenantID, context: EncryptionContext, by caller: Caller, _ tags: RequestTags,
+    _ envelope: Span<UInt8>, of tenant: TenantID, context: EncryptionContext, by caller: Caller,
+    _ tags: RequestTags,
     appendingTo output: inout OutputRawSpan
   ) -> Turn {
     var entry = entry(.decrypt, tenant: tenant, key: nil, by: caller, tags)

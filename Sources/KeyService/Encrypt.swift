@@ -9,7 +9,8 @@ extension DataPath {
   /// Encrypts under the current version of a tenant key, and appends the envelope: needs room for
   /// `plaintext.byteCount + 96` bytes.
   package func encrypt(
-    _ plaintext: RawSpan, under name: KeyName, of tenant: TenantID, context: EncryptionContext, by caller: Caller,
+    _ plaintext: RawSpan, under name: KeyName, of tenant: TenantID, context: EncryptionContext,
+    by caller: Caller,
     _ tags: RequestTags, appendingTo output: inout OutputRawSpan
   ) -> Turn {
     var entry = entry(.encrypt, tenant: tenant, key: name, by: caller, tags)
@@ -29,6 +30,7 @@ extension DataPath {
     guard plaintext.byteCount <= Limits.plaintextBytesMax else { throw .refused(.limitExceeded) }
     let selector = Envelope.Selector(suite: suite, kind: .tenantKey, key: key.reference)
     let salt = drawSalt()
-    cipher.seal(plaintext, as: selector, key: key.key, contextHash: hash, salt: salt.span, appendingTo: &output)
+    cipher.seal(
+      plaintext, as: selector, key: key.key, contextHash: hash, salt: salt.span, appendingTo: &output)
   }
 }

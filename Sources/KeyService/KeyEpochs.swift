@@ -9,8 +9,8 @@ struct EpochStamp: Equatable, Sendable {
 
 /// Counters that every state change raises before its outcome is noted, read at each use of a key.
 ///
-/// Tenants share 1,024 counters by a hash of their ids: a change of one tenant leaves what is at hand of nearly
-/// all others, and the counters take no memory a tenant.
+/// Tenants share 1,024 counters by a hash of their ids: a change of one tenant leaves what is at hand of
+/// nearly all others, and the counters take no memory a tenant.
 final class KeyEpochs: Sendable {
   private static let count = 1024
   private let global = Atomic<UInt64>(1)

@@ -23,13 +23,18 @@ package final class KeyService: Sendable {
   /// What threads opened before a state change is stale after it.
   let epochs = KeyEpochs()
   let holders = KeyHolders()
+  private let revocationSecondsMax: Int
   let policies: Mutex<AccessPolicy>
   let policyCounter = Atomic<UInt64>(1)
   /// Copies of the store's head for the data path, which takes no lock.
   private let generation: Atomic<UInt64>
   private let primaryMasterVersion: Atomic<UInt32>
 
-  init(store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, policy: AccessPolicy, clock: LogClock) {
+  init(
+    store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, policy: AccessPolicy, clock: LogClock,
+    revocationSecondsMax: Int = Limits.revocationSecondsMax
+  ) {
+    self.revocationSecondsMax = revocationSecondsMax
     policies = Mutex(policy)
     self.store = store
     self.log = log
@@ -62,7 +67,9 @@ package final class KeyService: Sendable {
   }
 
   /// Loads every record of the store: what a start leaves until it is first needed.
-  package func checkStore(progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) throws(ServiceError) -> Int {
+  package func checkStore(progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) throws(ServiceError)
+    -> Int
+  {
     try telling { () throws(Refusal) in
       try lookUp { () throws(KeyStoreError) in try store.verifyAll(progress: progress) }
     }
@@ -159,13 +166,13 @@ package final class KeyService: Sendable {
     }
   }
 
-  /// Tells every thread the store's new generation, and returns when none has anything of before: all that they did
-  /// with it stands in the log, or in its queue, ahead of the outcome.
+  /// Tells every thread the store's new generation, and returns when none has anything of before: all that
+  /// they did with it stands in the log, or in its queue, ahead of the outcome.
   private func publish(_ tenant: TenantID?) throws(Refusal) {
     generation.store(store.head.generation, ordering: .releasing)
     primaryMasterVersion.store(store.storeRow.primaryMasterVersion, ordering: .releasing)
     epochs.raise(tenant)
-    guard holders.forget(tenant, withinSeconds: Limits.revocationSecondsMax) else {
+    guard holders.forget(tenant, withinSeconds: revocationSecondsMax) else {
       throw Refusal(.mustRestart(reason: "a thread did not let go of keys that were changed"))
     }
   }
@@ -179,10 +186,14 @@ package final class KeyService: Sendable {
   }
 
   func append(_ entry: AuditEntry) throws(ServiceError) -> AppendedEntry {
-    do throws(AppendFailure) { return try log.appendAndWait(EntryDraft(entry)) } catch { throw ServiceError(error) }
+    do throws(AppendFailure) { return try log.appendAndWait(EntryDraft(entry)) } catch {
+      throw ServiceError(error)
+    }
   }
 
-  func entry(_ entryClass: EntryClass, _ subject: Subject, _ caller: Caller, _ tags: RequestTags) -> AuditEntry {
+  func entry(_ entryClass: EntryClass, _ subject: Subject, _ caller: Caller, _ tags: RequestTags)
+    -> AuditEntry
+  {
     var entry = AuditEntry(entryClass, subject.operation)
     caller.fill(&entry)
     tags.fill(&entry)
@@ -200,7 +211,9 @@ package final class KeyService: Sendable {
     _ subject: Subject, _ caller: Caller, _ tags: RequestTags, _ intent: AppendedEntry
   ) -> AuditEntry {
     var entry = entry(.outcome, subject, caller, tags)
-    entry.details = (subject.details + headDetails(intent: (intent.sequence, intent.leafHash))).sorted { $0.tag < $1.tag }
+    entry.details = (subject.details + headDetails(intent: (intent.sequence, intent.leafHash))).sorted {
+      $0.tag < $1.tag
+    }
     return entry
   }
 

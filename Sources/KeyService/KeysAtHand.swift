@@ -36,8 +36,8 @@ enum Found: Sendable {
   }
 }
 
-/// What one thread has at hand: opened keys, and apart from them names that nobody may use, so that asking for
-/// what is not there costs others nothing.
+/// What one thread has at hand: opened keys, and apart from them names that nobody may use, so that asking
+/// for what is not there costs others nothing.
 struct KeysAtHand {
   private var keys: Shelf
   private var refusals: Shelf
@@ -49,7 +49,8 @@ struct KeysAtHand {
 
   var capacity: Int { keys.capacity }
 
-  /// What is known of a request in this epoch. A passing failure of the store is told once and then forgotten.
+  /// What is known of a request in this epoch. A passing failure of the store is told once and then
+  /// forgotten.
   mutating func find(_ request: KeyRequest, _ epochs: KeyEpochs) -> Found? {
     let stamp = epochs.stamp(of: request.tenant)
     if let found = keys.find(request, stamp) { return found }

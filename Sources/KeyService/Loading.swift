@@ -20,7 +20,9 @@ extension KeyService {
     switch request {
     case .current(let tenant, let name): return try loadKey(name, of: tenant, version: nil)
     case .version(let tenant, let reference):
-      guard let row = try lookUp({ () throws(KeyStoreError) in try store.key(tenant, id: reference.id) }) else {
+      _ = try activeTenant(tenant)
+      guard let row = try lookUp({ () throws(KeyStoreError) in try store.key(tenant, id: reference.id) })
+      else {
         throw Refusal(.notFound, .noSuchKey)
       }
       return try loadKey(row.name, of: tenant, version: reference.version)
@@ -35,7 +37,8 @@ extension KeyService {
     }
   }
 
-  private func unwrap(_ row: TenantKeyRow, of owner: TenantRow, version: UInt32) throws(Refusal) -> OpenedKey {
+  private func unwrap(_ row: TenantKeyRow, of owner: TenantRow, version: UInt32) throws(Refusal) -> OpenedKey
+  {
     guard row.state == .enabled else { throw Refusal(.keyDisabled) }
     let stored = try usableVersion(version, of: row)
     guard let wrapped = stored.wrapped else { throw Refusal(.notFound, .keyDestroyed) }
@@ -56,7 +59,9 @@ extension KeyService {
     guard version >= 1, version <= row.currentVersion else { throw Refusal(.notFound, .noSuchKey) }
     guard version >= row.floorVersion else { throw Refusal(.notFound, .belowFloor) }
     guard
-      let stored = try lookUp({ () throws(KeyStoreError) in try store.keyVersion(row.tenant, row.name, version) })
+      let stored = try lookUp({ () throws(KeyStoreError) in
+        try store.keyVersion(row.tenant, row.name, version)
+      })
     else { throw Refusal(.notFound, .noSuchKey) }
     switch stored.state {
     case .enabled: return stored
@@ -89,7 +94,9 @@ extension KeyService {
 
   func primaryMaster() throws(Refusal) -> MasterKey {
     let version = store.storeRow.primaryMasterVersion
-    guard let master = masterKeys[version] else { throw Refusal(.keyMaterial(.missingMasterVersion(version))) }
+    guard let master = masterKeys[version] else {
+      throw Refusal(.keyMaterial(.missingMasterVersion(version)))
+    }
     return master
   }
 
@@ -103,7 +110,9 @@ extension KeyService {
   func openRoot(_ tenant: TenantRow) throws(Refusal) -> DerivationKey {
     guard let wrapped = tenant.wrappedRoot else { throw Refusal(.notFound, .tenantErased) }
     let version = wrapped.wrappingKey.version
-    guard let master = masterKeys[version] else { throw Refusal(.keyMaterial(.missingMasterVersion(version))) }
+    guard let master = masterKeys[version] else {
+      throw Refusal(.keyMaterial(.missingMasterVersion(version)))
+    }
     let wrapper = try wrapper()
     do throws(CommittingAEAD.Refusal) {
       let root = try wrapper.unwrap(

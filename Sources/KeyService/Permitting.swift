@@ -8,6 +8,9 @@ extension KeyService {
   /// Who may do what, as a whole: never changed, only replaced.
   package var policy: AccessPolicy { policies.withLock { $0 } }
 
+  /// What a caller may do now.
+  package func grants(to principal: Principal) -> Grants { policy.grants(to: principal) }
+
   /// Takes a new policy into use, once the log has it. Callers' grants are asked for anew when `policyEpoch` changes.
   package func reloadPolicy(
     _ policy: AccessPolicy, by caller: Caller, _ tags: RequestTags

@@ -10,6 +10,8 @@ package struct ServiceStatus: Sendable {
   package let primaryMasterVersion: UInt32
   package let logHead: AuditLog.Head
   package let isLogPoisoned: Bool
+  /// The log cannot be written now: nothing that needs an entry is answered.
+  package let isLogRefusing: Bool
   /// Why no state change is taken until a restart; nil where all is well.
   package let changesHaltedBy: ServiceError?
   package let policyEpoch: UInt64
@@ -21,10 +23,12 @@ extension KeyService {
   package func status(by caller: Caller, _ tags: RequestTags) throws(ServiceError) -> ServiceStatus {
     var subject = Subject(operation: .readStatus)
     try permit(&subject, caller.grants.grant(.status), by: caller, tags)
-    try noteRead(subject, by: caller, tags)
+    // why: where the log cannot be written, status is what says so.
+    try? noteRead(subject, by: caller, tags)
     return ServiceStatus(
       storeHead: storeHead, primaryMasterVersion: store.storeRow.primaryMasterVersion, logHead: logHead,
-      isLogPoisoned: log.isPoisoned, changesHaltedBy: changesHaltedBy, policyEpoch: policyEpoch,
+      isLogPoisoned: log.isPoisoned, isLogRefusing: log.isRefusing,
+      changesHaltedBy: changesHaltedBy, policyEpoch: policyEpoch,
       policyRules: policy.rules.count)
   }
 

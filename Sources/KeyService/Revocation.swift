@@ -1,11 +1,12 @@
+package import ChatelaineVocabulary
 internal import Dispatch
 internal import Synchronization
-package import ChatelaineVocabulary
 
 /// A thread or event loop that has keys at hand.
 package protocol KeyHolder: AnyObject, Sendable {
-  /// Lets go of a tenant's keys, or with nil of all, and calls `done` once every entry of what it did with them is
-  /// queued in the log. Called on a thread that waits for `done`; every holder is asked before any is waited for.
+  /// Lets go of a tenant's keys, or with nil of all, and calls `done` once every entry of what it did with
+  /// them is queued in the log. Called on a thread that waits for `done`; every holder is asked before any is
+  /// waited for.
   func forget(_ tenant: TenantID?, done: @escaping @Sendable () -> Void)
 }
 

@@ -6,12 +6,14 @@ internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
 package import ChatelaineVocabulary
 
-/// To the current version of the same key: tenant, key, kind and context stay as they are. What is current already
-/// is verified and given back unchanged. The caller never sees the plaintext; it passes through secret memory.
+/// To the current version of the same key: tenant, key, kind and context stay as they are. What is current
+/// already is verified and given back unchanged. The caller never sees the plaintext; it passes through
+/// secret memory.
 extension DataPath {
   /// Rewraps an envelope: needs room for as many bytes as it has.
   package func rewrap(
-    envelope: Span<UInt8>, of tenant: TenantID, context: EncryptionContext, by caller: Caller, _ tags: RequestTags,
+    envelope: Span<UInt8>, of tenant: TenantID, context: EncryptionContext, by caller: Caller,
+    _ tags: RequestTags,
     appendingTo output: inout OutputRawSpan
   ) -> Turn {
     var entry = entry(.rewrap, tenant: tenant, key: nil, by: caller, tags)
@@ -26,8 +28,8 @@ extension DataPath {
     } catch { return conclude(&entry, error) }
   }
 
-  /// Rewraps a wrapped data key, whose own id stays: what was sealed under it goes on opening. Needs room for 148
-  /// bytes.
+  /// Rewraps a wrapped data key, whose own id stays: what was sealed under it goes on opening. Needs room for
+  /// 148 bytes.
   package func rewrap(
     wrappedDataKey: Span<UInt8>, of tenant: TenantID, context: EncryptionContext, by caller: Caller,
     _ tags: RequestTags, appendingTo output: inout OutputRawSpan
@@ -63,12 +65,15 @@ extension DataPath {
     _ hash: ContextHash, appendingTo output: inout OutputRawSpan
   ) throws(Stop) {
     let count = envelope.count - Envelope.overheadByteCount
-    guard count > 0 else { return try rewrapNothing(envelope, selector, from: old, to: new, hash, appendingTo: &output) }
+    guard count > 0 else {
+      return try rewrapNothing(envelope, selector, from: old, to: new, hash, appendingTo: &output)
+    }
     let plaintext = try SecretBytes(count: count) { (secret) throws(Stop) in
       try open(envelope, selector, old, hash, appendingTo: &secret)
     }
     guard old.version != new.version else { return output.append(contentsOf: envelope) }
-    try plaintext.withBytes { (bytes) throws(Stop) in try seal(bytes, under: new, hash, appendingTo: &output) }
+    try plaintext.withBytes { (bytes) throws(Stop) in try seal(bytes, under: new, hash, appendingTo: &output)
+    }
   }
 
   /// Secret memory has no pages for nothing.
@@ -80,7 +85,9 @@ extension DataPath {
       try open(envelope, selector, old, hash, appendingTo: &empty)
     }
     guard old.version != new.version else { return output.append(contentsOf: envelope) }
-    try nothing.span.withRawSpan { (bytes) throws(Stop) in try seal(bytes, under: new, hash, appendingTo: &output) }
+    try nothing.span.withRawSpan { (bytes) throws(Stop) in
+      try seal(bytes, under: new, hash, appendingTo: &output)
+    }
   }
 
   /// The entry names the version that was, and in a detail the one that is.

@@ -73,8 +73,10 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .taken(let record): "\(record) exists or has existed: names are never used again, choose another."
     case .conflict: "Another rotation came first: the key's current version has changed, look and try again."
     case .limitExceeded: "The request asks for more than one request may: split it."
-    case .storeBusy: "Another process holds the key store's lock, so nothing was changed: try again in a second."
-    case .auditUnavailable: "The key-access log cannot be written, so nothing was done: try again in a second."
+    case .storeBusy:
+      "Another process holds the key store's lock, so nothing was changed: try again in a second."
+    case .auditUnavailable:
+      "The key-access log cannot be written, so nothing was done: try again in a second."
     case .mustRestart(let reason): "The service must restart: \(reason)."
     case .store(let error): error.sentence
     case .keyMaterial(.unwrap(let record)):

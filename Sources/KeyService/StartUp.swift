@@ -39,7 +39,8 @@ package enum StartError: Error, Equatable, Sendable {
       "The key store is at generation \(store), its log at \(log): an old copy of the log was put back. Restore the newest one."
     case .storeDiffers(let generation):
       "The key store at generation \(generation) is not the one that the log names: restore a backup of the same time as the log."
-    case .selfTest: "The self-test of the ciphers failed: this machine or its libcrypto or libsodium cannot be trusted."
+    case .selfTest:
+      "The self-test of the ciphers failed: this machine or its libcrypto or libsodium cannot be trusted."
     }
   }
 }
@@ -64,7 +65,9 @@ extension KeyService {
   ) throws(StartError) {
     try selfTest()
     do throws(KeyStoreError) { try KeyStore.checkFree(path: storePath) } catch { throw .store(error) }
-    do throws(LogError) { _ = try LogWriter.create(in: storage, name: logName, options: options, clock: clock) } catch {
+    do throws(LogError) {
+      _ = try LogWriter.create(in: storage, name: logName, options: options, clock: clock)
+    } catch {
       throw .log(error)
     }
     let log = try openLog(storage, options, clock, visit: { _ in }).log
@@ -82,15 +85,18 @@ extension KeyService {
     let creation = KeyStore.Creation(
       storeID: SecureRandom.identifier(), logID: log.head.epoch.logID, keyringID: masterKeys.keyringID,
       master: MasterVersionRow(
-        version: master.reference.version, keyCheckValue: master.keyCheckValue, state: .inUse, created: master.created),
+        version: master.reference.version, keyCheckValue: master.keyCheckValue, state: .inUse,
+        created: master.created),
       created: created, logSequence: intent.sequence, logLeafHash: intent.leafHash)
     do throws(KeyStoreError) {
-      let store = try KeyStore.create(path: storePath, creation, storeKey: storeKey, wrappedStoreKey: wrapped.bytes)
+      let store = try KeyStore.create(
+        path: storePath, creation, storeKey: storeKey, wrappedStoreKey: wrapped.bytes)
       var outcome = createEntry(.outcome, master, caller, tags, clock)
       outcome.outcome = .ok
       outcome.storeGeneration = store.head.generation
       outcome.details = [
-        .init(.storeRoot, store.head.root.bytes), .init(.intentSequence, ByteWriter.u64Bytes(intent.sequence)),
+        .init(.storeRoot, store.head.root.bytes),
+        .init(.intentSequence, ByteWriter.u64Bytes(intent.sequence)),
         .init(.intentLeafHash, intent.leafHash.bytes), .init(.keyCheckValue, master.keyCheckValue.bytes),
       ]
       try store.close()
@@ -101,8 +107,10 @@ extension KeyService {
   /// Opens log and store, checks each against the other, resolves what a crash left half done, and notes
   /// the start.
   package static func open(
-    storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(), masterKeys: MasterKeySet,
+    storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(),
+    masterKeys: MasterKeySet,
     policy: AccessPolicy = .empty, clock: LogClock = .system,
+    revocationSecondsMax: Int = Limits.revocationSecondsMax,
     onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }
   ) throws(StartError) -> (KeyService, StartReport) {
     try selfTest()
@@ -124,8 +132,12 @@ extension KeyService {
     }
     do throws(StartError) {
       // why: the newest segment may begin after the intent of the store's last change.
-      if history.lastState?.generation != store.head.generation { history = try StoreHistory(readingAll: storage) }
-      let service = KeyService(store: store, log: log, masterKeys: masterKeys, policy: policy, clock: clock)
+      if history.lastState?.generation != store.head.generation {
+        history = try StoreHistory(readingAll: storage)
+      }
+      let service = KeyService(
+        store: store, log: log, masterKeys: masterKeys, policy: policy, clock: clock,
+        revocationSecondsMax: revocationSecondsMax)
       var report = StartReport(recovery: recovery)
       report.resolved = try service.reconcile(history)
       try service.note(service.serviceEntry(.serviceStart))
@@ -148,7 +160,8 @@ extension KeyService {
       guard let wrapper = try? KeyWrapper() else { throw .cipherUnavailable }
       if let wrapped = try? WrappedKey(wrapping.wrappedBytes.span),
         let key = try? wrapper.unwrap(
-          wrapped, kind: .storeKey, as: nil, under: master.derivationKey, wrappingKeyReference: master.reference,
+          wrapped, kind: .storeKey, as: nil, under: master.derivationKey,
+          wrappingKeyReference: master.reference,
           binding: wrapping.binding)
       {
         return key
@@ -234,7 +247,9 @@ extension KeyService {
     }
   }
 
-  private static func appendOrStoreError(_ entry: AuditEntry, to log: AuditLog) throws(KeyStoreError) -> AppendedEntry {
+  private static func appendOrStoreError(_ entry: AuditEntry, to log: AuditLog) throws(KeyStoreError)
+    -> AppendedEntry
+  {
     do throws(AppendFailure) { return try log.appendAndWait(EntryDraft(entry)) } catch {
       throw .database(code: 0, doing: "noting the new store in the log")
     }

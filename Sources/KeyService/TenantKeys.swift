@@ -1,5 +1,5 @@
-package import ChatelaineAuditLog
 internal import ChatelaineAccessPolicy
+package import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
 internal import ChatelaineEnvelopes
 package import ChatelaineKeyStore
@@ -10,7 +10,8 @@ package import ChatelaineVocabulary
 extension KeyService {
   /// Makes a tenant key with version 1. `suite` is nil for MAC and index keys.
   package func createKey(
-    _ name: KeyName, of tenant: TenantID, purpose: Purpose = .seal, suite: Suite? = .aes256GCM, by caller: Caller,
+    _ name: KeyName, of tenant: TenantID, purpose: Purpose = .seal, suite: Suite? = .aes256GCM,
+    by caller: Caller,
     _ tags: RequestTags
   ) throws(ServiceError) -> AppendedEntry {
     precondition((suite != nil) == (purpose == .seal), "a suite belongs to keys that seal")
@@ -24,7 +25,8 @@ extension KeyService {
       }
       let row = TenantKeyRow(
         tenant: tenant, name: name, id: id, purpose: purpose, suite: suite, state: .enabled,
-        created: self.clock.wall(), currentVersion: 1, floorVersion: 1, budgetMessages: Limits.budgetMessagesDefault,
+        created: self.clock.wall(), currentVersion: 1, floorVersion: 1,
+        budgetMessages: Limits.budgetMessagesDefault,
         budgetBytes: Limits.budgetBytesDefault)
       change.put(row)
       change.put(try self.newVersion(1, of: row, owner: owner))
@@ -51,7 +53,8 @@ extension KeyService {
     return before.currentVersion + 1
   }
 
-  /// Enables or disables a key, all versions at once. When it returns, no thread uses what the key was before.
+  /// Enables or disables a key, all versions at once. When it returns, no thread uses what the key was
+  /// before.
   package func setKeyState(
     _ state: TenantKeyRow.State, _ name: KeyName, of tenant: TenantID, by caller: Caller, _ tags: RequestTags
   ) throws(ServiceError) -> AppendedEntry {
@@ -71,7 +74,9 @@ extension KeyService {
   private func knownKey(
     _ subject: inout Subject, by caller: Caller, _ tags: RequestTags
   ) throws(ServiceError) -> TenantKeyRow {
-    guard let tenant = subject.tenant, let name = subject.keyName else { preconditionFailure("no key is named") }
+    guard let tenant = subject.tenant, let name = subject.keyName else {
+      preconditionFailure("no key is named")
+    }
     do throws(Refusal) {
       _ = try activeTenant(tenant)
       let row = try existingKey(name, of: tenant)
@@ -88,7 +93,9 @@ extension KeyService {
     try telling { () throws(Refusal) in try loadKey(name, of: tenant, version: version) }
   }
 
-  private func newVersion(_ version: UInt32, of row: TenantKeyRow, owner: TenantRow) throws(Refusal) -> KeyVersionRow {
+  private func newVersion(_ version: UInt32, of row: TenantKeyRow, owner: TenantRow) throws(Refusal)
+    -> KeyVersionRow
+  {
     let created = clock.wall()
     let root = try openRoot(owner)
     let key = SecretBytes.random(count: DerivationKey.byteCount)
@@ -96,6 +103,7 @@ extension KeyService {
       key, kind: .tenantKey, as: KeyReference(id: row.id, version: version), under: root,
       wrappingKeyReference: owner.root, binding: row.binding(versionCreated: created))
     return KeyVersionRow(
-      tenant: row.tenant, name: row.name, version: version, state: .enabled, created: created, wrapped: wrapped)
+      tenant: row.tenant, name: row.name, version: version, state: .enabled, created: created,
+      wrapped: wrapped)
   }
 }

@@ -24,7 +24,8 @@ extension KeyService {
       let reference = KeyReference(id: SecureRandom.identifier(), version: 1)
       let root = SecretBytes.random(count: DerivationKey.byteCount)
       let wrapped = try self.wrapper().wrap(
-        root, kind: .tenantRoot, as: reference, under: master.derivationKey, wrappingKeyReference: master.reference,
+        root, kind: .tenantRoot, as: reference, under: master.derivationKey,
+        wrappingKeyReference: master.reference,
         binding: BindingHash.record(.init(tenant: id, created: created)))
       change.put(TenantRow(id: id, root: reference, state: .active, created: created, wrappedRoot: wrapped))
     }

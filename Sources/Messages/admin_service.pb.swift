@@ -237,8 +237,6 @@ package nonisolated struct Chatelaine_V1_StatusResponse: @unchecked Sendable {
     /// 32 bytes
     package var root: Data = Data()
 
-    package var tenants: UInt64 = 0
-
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
     package init() {}
@@ -292,7 +290,8 @@ package nonisolated struct Chatelaine_V1_StatusResponse: @unchecked Sendable {
 
     package var connections: UInt64 = 0
 
-    package var requests: UInt64 = 0
+    /// connections since the start
+    package var accepted: UInt64 = 0
 
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -397,8 +396,11 @@ package nonisolated struct Chatelaine_V1_ListTenantsResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// in order of their ids; fewer than the limit: the last page
+  /// in order of their ids
   package var tenants: [Chatelaine_V1_Tenant] = []
+
+  /// `after` of the next page; empty at the end
+  package var next: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -438,9 +440,6 @@ package nonisolated struct Chatelaine_V1_CreateKeyResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
-
-  /// 16 bytes, as envelopes carry it
-  package var keyID: Data = Data()
 
   package var receipt: Chatelaine_V1_Receipt {
     get {_receipt ?? Chatelaine_V1_Receipt()}
@@ -929,7 +928,7 @@ nonisolated extension Chatelaine_V1_StatusResponse.Log: SwiftProtobuf.Message, S
 
 nonisolated extension Chatelaine_V1_StatusResponse.Store: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Chatelaine_V1_StatusResponse.protoMessageName + ".Store"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}generation\0\u{1}root\0\u{1}tenants\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}generation\0\u{1}root\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -939,7 +938,6 @@ nonisolated extension Chatelaine_V1_StatusResponse.Store: SwiftProtobuf.Message,
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.generation) }()
       case 2: try { try decoder.decodeSingularBytesField(value: &self.root) }()
-      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.tenants) }()
       default: break
       }
     }
@@ -952,16 +950,12 @@ nonisolated extension Chatelaine_V1_StatusResponse.Store: SwiftProtobuf.Message,
     if !self.root.isEmpty {
       try visitor.visitSingularBytesField(value: self.root, fieldNumber: 2)
     }
-    if self.tenants != 0 {
-      try visitor.visitSingularUInt64Field(value: self.tenants, fieldNumber: 3)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Chatelaine_V1_StatusResponse.Store, rhs: Chatelaine_V1_StatusResponse.Store) -> Bool {
     if lhs.generation != rhs.generation {return false}
     if lhs.root != rhs.root {return false}
-    if lhs.tenants != rhs.tenants {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1054,7 +1048,7 @@ nonisolated extension Chatelaine_V1_StatusResponse.Measure: SwiftProtobuf.Messag
 
 nonisolated extension Chatelaine_V1_StatusResponse.Door: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Chatelaine_V1_StatusResponse.protoMessageName + ".Door"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}path\0\u{1}connections\0\u{1}requests\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}path\0\u{1}connections\0\u{1}accepted\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1065,7 +1059,7 @@ nonisolated extension Chatelaine_V1_StatusResponse.Door: SwiftProtobuf.Message, 
       case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.path) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.connections) }()
-      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.requests) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.accepted) }()
       default: break
       }
     }
@@ -1081,8 +1075,8 @@ nonisolated extension Chatelaine_V1_StatusResponse.Door: SwiftProtobuf.Message, 
     if self.connections != 0 {
       try visitor.visitSingularUInt64Field(value: self.connections, fieldNumber: 3)
     }
-    if self.requests != 0 {
-      try visitor.visitSingularUInt64Field(value: self.requests, fieldNumber: 4)
+    if self.accepted != 0 {
+      try visitor.visitSingularUInt64Field(value: self.accepted, fieldNumber: 4)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1091,7 +1085,7 @@ nonisolated extension Chatelaine_V1_StatusResponse.Door: SwiftProtobuf.Message, 
     if lhs.name != rhs.name {return false}
     if lhs.path != rhs.path {return false}
     if lhs.connections != rhs.connections {return false}
-    if lhs.requests != rhs.requests {return false}
+    if lhs.accepted != rhs.accepted {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1256,7 +1250,7 @@ nonisolated extension Chatelaine_V1_ListTenantsRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Chatelaine_V1_ListTenantsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ListTenantsResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tenants\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tenants\0\u{1}next\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1265,6 +1259,7 @@ nonisolated extension Chatelaine_V1_ListTenantsResponse: SwiftProtobuf.Message, 
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.tenants) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.next) }()
       default: break
       }
     }
@@ -1274,11 +1269,15 @@ nonisolated extension Chatelaine_V1_ListTenantsResponse: SwiftProtobuf.Message, 
     if !self.tenants.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.tenants, fieldNumber: 1)
     }
+    if !self.next.isEmpty {
+      try visitor.visitSingularStringField(value: self.next, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Chatelaine_V1_ListTenantsResponse, rhs: Chatelaine_V1_ListTenantsResponse) -> Bool {
     if lhs.tenants != rhs.tenants {return false}
+    if lhs.next != rhs.next {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1340,7 +1339,7 @@ nonisolated extension Chatelaine_V1_CreateKeyRequest: SwiftProtobuf.Message, Swi
 
 nonisolated extension Chatelaine_V1_CreateKeyResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".CreateKeyResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}key_id\0\u{2}\u{e}receipt\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\u{f}receipt\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1348,7 +1347,6 @@ nonisolated extension Chatelaine_V1_CreateKeyResponse: SwiftProtobuf.Message, Sw
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularBytesField(value: &self.keyID) }()
       case 15: try { try decoder.decodeSingularMessageField(value: &self._receipt) }()
       default: break
       }
@@ -1360,9 +1358,6 @@ nonisolated extension Chatelaine_V1_CreateKeyResponse: SwiftProtobuf.Message, Sw
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.keyID.isEmpty {
-      try visitor.visitSingularBytesField(value: self.keyID, fieldNumber: 1)
-    }
     try { if let v = self._receipt {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
     } }()
@@ -1370,7 +1365,6 @@ nonisolated extension Chatelaine_V1_CreateKeyResponse: SwiftProtobuf.Message, Sw
   }
 
   package static func ==(lhs: Chatelaine_V1_CreateKeyResponse, rhs: Chatelaine_V1_CreateKeyResponse) -> Bool {
-    if lhs.keyID != rhs.keyID {return false}
     if lhs._receipt != rhs._receipt {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

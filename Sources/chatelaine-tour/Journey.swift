@@ -45,7 +45,8 @@ final class Journey {
     precondition(keys.newest.keyCheckValue == master.keyCheckValue, "the keyring gives back another key")
     let storage = try FileStorage(path: directory + "/log", exclusively: true)
     let store = directory + "/store/keys.sqlite"
-    try KeyService.initialize(storePath: store, log: storage, logName: "tour", masterKeys: keys, caller: caller)
+    try KeyService.initialize(
+      storePath: store, log: storage, logName: "tour", masterKeys: keys, caller: caller)
     service = try KeyService.open(storePath: store, log: storage, masterKeys: keys).0
     path = try DataPath(service)
   }
@@ -85,7 +86,9 @@ final class Journey {
     return envelopes
   }
 
-  private func encrypt(_ text: [UInt8], for tenant: Tenant, into output: inout OutputRawSpan) -> DataPath.Attempt {
+  private func encrypt(_ text: [UInt8], for tenant: Tenant, into output: inout OutputRawSpan)
+    -> DataPath.Attempt
+  {
     while true {
       let turn = unsafe path.encrypt(
         text.span.bytes, under: tenant.key, of: tenant.id, context: .empty, by: caller, RequestTags(),
@@ -137,7 +140,9 @@ final class Journey {
       attempts.append(decrypt(envelope, for: tenant, into: &output))
     }
     try note(attempts)
-    guard opened.isEmpty, let failure = attempts[0].failure else { fatalError("another tenant's envelope was opened") }
+    guard opened.isEmpty, let failure = attempts[0].failure else {
+      fatalError("another tenant's envelope was opened")
+    }
     return failure.code.rawValue
   }
 
@@ -151,7 +156,8 @@ final class Journey {
     path.scrub()
     let seconds = Double(LogClock.system.bootNanoseconds() - start) / 1e9
     let bytes = inputs.reduce(0) { $0 + $1.count }
-    lastRate = "\(bytes / 1024) KiB, \(Int(Double(inputs.count) / seconds)) a second, each durable in the log first"
+    lastRate =
+      "\(bytes / 1024) KiB, \(Int(Double(inputs.count) / seconds)) a second, each durable in the log first"
   }
 
   /// Whoever runs the tour may do everything.
@@ -162,6 +168,7 @@ final class Journey {
     }
     let policy = try AccessPolicy(rules: rules, combinedRoles: true)
     return .command(
-      uid: getuid(), pid: UInt32(getpid()), grants: policy.grants(to: Principal(uid: getuid(), gid: getgid())))
+      uid: getuid(), pid: UInt32(getpid()), grants: policy.grants(to: Principal(uid: getuid(), gid: getgid()))
+    )
   }
 }

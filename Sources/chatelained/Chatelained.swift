@@ -93,12 +93,14 @@ internal import Glibc
   }
 
   /// Opens every version of the keyring that the configuration names.
-  func openKeyring(_ settings: ServiceConfiguration) throws -> MasterKeySet {
+  func openKeyring(_ settings: ServiceConfiguration) throws -> OpenedKeyring {
     let ring = try Keyring(
       at: settings.keyring.directory,
       .init(insecureExampleKeys: accepts(exampleKeysOf: settings), storePath: settings.storeDirectory))
-    let isSealed = try ring.headers().contains { $0.seal == .passphrase }
-    return try ring.open(passphrase: isSealed ? readPassphrase(settings) : nil)
+    let headers = try ring.headers()
+    let isSealed = headers.contains { $0.seal == .passphrase }
+    let keys = try ring.open(passphrase: isSealed ? readPassphrase(settings) : nil)
+    return OpenedKeyring(keys: keys, headers: headers)
   }
 
   private func readPassphrase(_ settings: ServiceConfiguration) throws(PassphraseError) -> Passphrase {
@@ -108,6 +110,12 @@ internal import Glibc
     }
     return try .read(from: .terminal(isNew: false))
   }
+}
+
+/// Every version of a keyring, and what its files say of themselves.
+struct OpenedKeyring {
+  let keys: MasterKeySet
+  let headers: [KeyringFile.Header]
 }
 
 /// Ends with the error's one sentence and its status.

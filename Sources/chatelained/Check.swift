@@ -11,13 +11,13 @@ extension Chatelained {
   /// Does what a start does before its first door opens and more, and reports it.
   func runCheck(_ settings: ServiceConfiguration, _ measures: [Measure]) throws {
     for measure in measures {
-      print("\(measure.isHeld ? "held    " : "NOT HELD") \(measure.name): \(measure.detail)")
+      print("\(measure.isHeld ? "held    " : "NOT HELD") \(measure.name.rawValue): \(measure.detail)")
     }
     let policy = try readPolicy(settings)
     print(
       "policy   \(policy.rules.count) rules\(policy.combinedRoles ? ", roles may be combined: for trying things out" : "")"
     )
-    let keys = try openKeyring(settings)
+    let keys = try openKeyring(settings).keys
     print(
       "keyring  \(keys.keyringID.hex), versions \(keys.keys.map { "\($0.reference.version)" }.joined(separator: " "))"
     )

@@ -1,10 +1,146 @@
-internal import ArgumentParser
+internal import ChatelaineAccessPolicy
+internal import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
 internal import ChatelaineConfiguration
+internal import ChatelaineCustody
+internal import ChatelaineDoors
+internal import ChatelaineExits
 internal import ChatelaineHardening
+internal import ChatelaineKeyService
+internal import ChatelaineKeyStore
+internal import ChatelaineVocabulary
+internal import Glibc
 
 extension Chatelained {
-  /// The doors are not built yet.
+  static let version = "0.3.0"
+
+  /// Policy, keyring, files confined, store and log each against the other, doors, system calls confined; then
+  /// signals until the end.
   func serve(_ settings: ServiceConfiguration, _ measures: [Measure]) throws {
-    throw ValidationError("This version has no doors to open: give --check.")
+    let signals = Signals()
+    raiseDescriptorLimit()
+    let policy = try readPolicy(settings)
+    let keyring = try openKeyring(settings)
+    // why: before the first thread, for Landlock binds those that come after it.
+    var measures = measures + [confineFiles(settings)]
+    let (service, report) = try open(settings, keyring.keys, policy)
+    tell("open", report, service)
+    try checkName(settings, of: service.logHead.epoch.name)
+    let facts = try Facts(settings, keyring, measures, service)
+    let doors: Doors
+    do {
+      doors = try Doors.open(
+        service, data: DoorSocket(settings.dataSocket), admin: DoorSocket(settings.adminSocket),
+        eventLoops: settings.eventLoops, keysAtHandMax: settings.keysAtHand, limits: DoorLimits(settings)
+      ) { facts.now() }
+    } catch {
+      service.close()
+      throw (error as? DoorError).map(Failure.init) ?? error
+    }
+    let systemCalls = Hardening.confineSystemCalls()
+    measures.append(systemCalls)
+    facts.note(systemCalls)
+    for measure in measures where !measure.isHeld {
+      tellOperator("not held", [("measure", measure.name.rawValue), ("detail", measure.detail)])
+    }
+    tellOperator("serving", [("data", settings.dataSocket.path), ("admin", settings.adminSocket.path)])
+    signals.forEachUntilStop { reloadPolicy(settings, service) }
+    tellOperator("stopping", [])
+    doors.close()
+    service.close()
+    tellOperator("stopped", [])
   }
+
+  private func confineFiles(_ settings: ServiceConfiguration) -> Measure {
+    func directory(_ path: String) -> String {
+      guard let slash = path.lastIndex(of: "/") else { return "." }
+      return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+    let writable = [settings.store, settings.dataSocket.path, settings.adminSocket.path].map(directory)
+    let readable = [directory(settings.policy), settings.keyring.directory, "/etc", "/usr", "/lib", "/lib64", "/proc"]
+    return Hardening.confineFiles(writable: writable + [settings.log.directory], readable: readable)
+  }
+
+  private func open(
+    _ settings: ServiceConfiguration, _ keys: MasterKeySet, _ policy: AccessPolicy
+  ) throws -> (KeyService, StartReport) {
+    let storage: FileStorage
+    do throws(StorageFailure) {
+      storage = try FileStorage(path: settings.log.directory, exclusively: true)
+    } catch { throw StartError.log(.storage(error)) }
+    var options = LogOptions()
+    options.segmentBytes = settings.log.segmentBytes
+    options.firstSegmentBytes = settings.log.firstSegmentBytes
+    return try KeyService.open(
+      storePath: settings.store, log: storage, options: options, masterKeys: keys, policy: policy,
+      onPoisoned: Self.endAfterFailedSync)
+  }
+
+  /// On the log's own thread, when every waiting call was refused. What the disk holds is known only after a start
+  /// has read it again.
+  private static func endAfterFailedSync(_ failure: StorageFailure) {
+    tellOperator("the log's disk failed: ending", [("call", failure.call.rawValue), ("errno", "\(failure.errno)")])
+    usleep(200_000)  // for the refusals to leave
+    _exit(ExitStatus.inputOutput.rawValue)
+  }
+
+  private func tell(_ event: String, _ report: StartReport, _ service: KeyService) {
+    let head = service.logHead
+    tellOperator(
+      event,
+      [
+        ("log", "\(head.epoch.name)/\(head.epoch.logID.hex)"), ("entries", "\(head.nextSequence)"),
+        ("store-generation", "\(service.storeHead.generation)"), ("resolved", "\(report.resolved.count)"),
+        ("recovery", report.recovery.words),
+      ])
+  }
+
+  private func reloadPolicy(_ settings: ServiceConfiguration, _ service: KeyService) {
+    do {
+      let policy = try readPolicy(settings)
+      _ = try service.reloadPolicy(policy, by: .service, RequestTags())
+      tellOperator("policy reloaded", [("rules", "\(policy.rules.count)")])
+    } catch let error as ConfigurationError {
+      tellOperator("policy not reloaded, the old one stays", [("why", error.sentence)])
+    } catch let error as ServiceError {
+      tellOperator("policy not reloaded, the old one stays", [("why", error.sentence)])
+    } catch { tellOperator("policy not reloaded, the old one stays", []) }
+  }
+}
+
+extension Failure {
+  fileprivate init(_ error: DoorError) {
+    let status: ExitStatus =
+      switch error {
+      case .pathTooLong: .configuration
+      case .inUse: .busy
+      case .notASocket, .failed: .cannotCreate
+      }
+    self.init(status, printable(error.sentence))
+  }
+}
+
+extension LogRecovery {
+  fileprivate var words: String { tear.map { "tear of \($0.byteCount) bytes in \($0.quarantineFile)" } ?? "none" }
+}
+
+extension DoorSocket {
+  fileprivate init(_ socket: ServiceConfiguration.Socket) {
+    self.init(path: socket.path, mode: socket.mode, gid: socket.gid)
+  }
+}
+
+extension DoorLimits {
+  fileprivate init(_ settings: ServiceConfiguration) {
+    self.init()
+    connectionsMax = settings.connectionsMax
+    connectionsPerCallerMax = settings.connectionsMax
+  }
+}
+
+private func raiseDescriptorLimit() {
+  var limit = rlimit()
+  guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+  limit.rlim_cur = limit.rlim_max
+  _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
 }

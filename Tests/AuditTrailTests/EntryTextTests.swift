@@ -1,4 +1,5 @@
 import ChatelaineAuditTrail
+import ChatelaineVocabulary
 import Testing
 
 /// Text of an entry comes from callers: what a printer makes of it.
@@ -37,6 +38,14 @@ struct EntryTextTests {
     #expect(AuditEntry.Detail(DetailTag(rawValue: 200), [0xde, 0x41]).valueText == "de41")
     #expect(AuditEntry.Detail(DetailTag(rawValue: 0), []).valueText == "")
     #expect(AuditEntry.Detail(.segment, [0, 0, 0, 0, 0, 0, 1, 2]).valueText == "258")
+    let key = [UInt8](repeating: 0xab, count: 16)
+    let name = String(repeating: "ab", count: 16)
+    #expect(
+      AuditEntry.Detail(.itemKeys, [0, 1] + key + [0, 0, 0, 3, 0, 0, 0xff, 0xff, 0, 0]).valueText
+        == "\(name)/3 - \(name)/3")
+    for odd: [UInt8] in [[], [0], [0, 1], [0, 0, 0, 0], [0, 0, 0xff], [0, 1] + key + [0, 0, 0, 3, 0, 1]] {
+      #expect(AuditEntry.Detail(.itemKeys, odd).valueText == Hex.encode(odd.span))
+    }
     #expect(AuditEntry.Detail(.storeRoot, [0xab] + .init(repeating: 0, count: 31)).valueText.hasPrefix("ab00"))
   }
 }

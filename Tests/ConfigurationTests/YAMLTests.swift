@@ -1,4 +1,5 @@
 import ChatelaineConfiguration
+import ChatelaineTestSupport
 import ChatelaineVocabulary
 import Testing
 
@@ -39,6 +40,27 @@ struct YAMLTests {
     // The same as keys that would be compared, with quotes that hide the anchors from a careless reader.
     #expect(refusal("version: 1\nx: [it 's, &a [y], it ' z]")?.problem == .quote)
     #expect(ContinuousClock.now - start < .seconds(5))
+  }
+
+  @Test("No blank, line end or bracket hides an alias or an anchor from the look before the parser")
+  func hidden() {
+    for text in [
+      "version: 1\nrules:\t&a []", "version: 1\nrules:\n-\t*a", "version: 1\n?\t*a\n: b",
+      "version: 1\nrules: [?*a]",
+      "version: 1\nx: {\"a\":*b}", "---\t&a\nversion: 1", "version: 1\nx: [a - 'b, &x c, d - ' e]",
+      "version: 1\nx: [abc\n  'de, &x y, ' , z]", "version: 1\nt [\"p: [*e]\"",
+      "version: 1\nx: [abc,\n  &x y]",
+      "version: 1\nx: {a: b,\n *c : d}",
+    ] {
+      switch refusal(text)?.problem {
+      case .special, .quote: break
+      case let other: Issue.record("\(text): \(String(describing: other))")
+      }
+    }
+    for unseen in ["\u{85}", "\u{2028}", "\u{2029}", "\u{feff}", "\u{9b}"] {
+      #expect(refusal("version: 1\nx: y\(unseen)? *a")?.problem == .notText)
+    }
+    #expect(refusal("version: 1\nrules: [ # a, 'comment\n ]\t# isn't it")?.problem == nil, "the control")
   }
 
   @Test("What only looks like an alias is text: in quotes, in comments, within a word")
@@ -96,17 +118,25 @@ struct YAMLTests {
     #expect(refusal(nested)?.problem == .type(key: "rule", wanted: .mapping))
   }
 
-  @Test("Any bytes at all are refused or read, and nothing else")
+  @Test("Of random texts none hides an alias or an anchor, and none traps")
   func noise() {
-    var random = SystemRandomNumberGenerator()
-    let alphabet = Array("version: 1\nrules:[]{}-,'\"#&*!|>?%\\~ \t\n".utf8)
-    for _ in 0..<3000 {
-      let bytes = (0..<Int.random(in: 0...80, using: &random)).map { _ in
-        alphabet.randomElement(using: &random)!
-      }
-      _ = refusal(Array("version: 1\nrules: []\n".utf8) + bytes)
-      _ = refusal(bytes)
+    let words = [
+      "a", "b", " ", "  ", "\t", "\n", "\n  ", ": ", ":", "- ", "-", "? ", "?", ", ", ",", "[", "]", "{", "}",
+      "'", "\"", "\\", "#",
+      " #", "&a", "*a", "&a ", "*a ", "!t ", "|", ">", "%", "---", "...", "version: 1\n", "rules: ", "~",
+    ]
+    var random = SeededRandom(seed: 0x11)
+    var refusals = 0
+    for _ in 0..<30_000 {
+      let text = (0..<Int.random(in: 1...24, using: &random)).map { _ in words.randomElement(using: &random)!
+      }.joined()
+      guard let error = refusal("version: 1\nrules: []\n" + text) ?? refusal(text) else { continue }
+      refusals += 1
+      guard case .syntax(let problem) = error.problem else { continue }
+      #expect(
+        !problem.contains("alias") && !problem.contains("anchor"), "\(text.debugDescription): \(problem)")
     }
+    #expect(refusals > 1000)
   }
 
   @Test("Names of accounts come from the first line that has them, and lines that are none are passed over")

@@ -1,4 +1,6 @@
+internal import ChatelaineAccessPolicy
 internal import ChatelaineAuditTrail
+internal import ChatelaineConfiguration
 internal import ChatelaineCustody
 internal import ChatelaineEnvelopes
 internal import ChatelainePrimitives
@@ -18,8 +20,11 @@ private let target: @Sendable (Span<UInt8>) -> Void = {
   case "entry": return fuzzEntry
   case "frame": return fuzzFrame
   case "keyring": return fuzzKeyring
+  case "configuration": return fuzzConfiguration
   case "planted": return fuzzPlanted
-  default: fatalError("set CHATELAINE_FUZZ_TARGET to envelope, wrapped-key, entry, frame, keyring or planted")
+  default:
+    fatalError(
+      "set CHATELAINE_FUZZ_TARGET to envelope, wrapped-key, entry, frame, keyring, configuration or planted")
   }
 }()
 
@@ -74,7 +79,26 @@ private func fuzzKeyring(_ bytes: Span<UInt8>) {
   bytes.withRawSpan { bytes in _ = try? KeyringFile.parse(bytes) }
 }
 
+private func fuzzConfiguration(_ bytes: Span<UInt8>) {
+  let bytes = bytes.copied()
+  let accounts = AccountNames(passwd: bytes, group: bytes)
+  if let settings = try? ServiceConfiguration(bytes, file: "/etc/c.yaml", accounts: accounts) {
+    precondition(max(settings.dataSocket.path.utf8.count, settings.adminSocket.path.utf8.count) <= 107)
+    precondition(!settings.store.isEmpty && settings.dataSocket.mode & 0o600 == 0o600)
+  }
+  do throws(ConfigurationError) {
+    let policy = try PolicyFile.parse(bytes, file: "p.yaml", accounts: accounts)
+    for rule in policy.rules { precondition(rule.permissions.isSubset(of: rule.role.permissions)) }
+  } catch {
+    // What the look before the parser lets pass, the parser takes for neither.
+    guard case .syntax(let problem) = error.problem else { return }
+    precondition(!problem.contains("alias") && !problem.contains("anchor"), "hidden from the first look")
+  }
+}
+
 /// The control: a parser with a bug that the fuzzer must find.
 private func fuzzPlanted(_ bytes: Span<UInt8>) {
-  if bytes.count > 3, bytes[0] == 0x43, bytes[1] == 0x48, bytes[2] == 0x01 { precondition(bytes[3] != 0xff, "planted") }
+  if bytes.count > 3, bytes[0] == 0x43, bytes[1] == 0x48, bytes[2] == 0x01 {
+    precondition(bytes[3] != 0xff, "planted")
+  }
 }

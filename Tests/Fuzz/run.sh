@@ -12,7 +12,7 @@ rm -f $scratch.log
 fuzzer=$scratch/release/chatelaine-fuzz
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 failed=0
-for target in envelope wrapped-key entry frame keyring; do
+for target in envelope wrapped-key entry frame keyring configuration; do
   mkdir -p "$work/$target"
   if command -v python3 >/dev/null; then python3 Tests/Fuzz/seeds.py "$target" "$work/$target"
   else echo "skipped: seeds from the vectors need python3"; fi

@@ -16,6 +16,9 @@ for name, field in fields.get(target, []):
     seeds += [bytes.fromhex(v[field]) for v in json.loads((vectors / name).read_text())["vectors"]]
 if target == "envelope":
     seeds += [v["text"].encode() for v in json.loads((vectors / "text.json").read_text())["vectors"]]
+if target == "configuration":
+    deploy = pathlib.Path(__file__).parent.parent.parent / "deploy"
+    seeds += [file.read_bytes() for file in sorted(deploy.glob("*.yaml"))]
 if target == "frame":
     log = vectors / "logs" / "valid-three-segments"
     seeds += [b"\2" + (log / "epoch-000001").read_bytes()]

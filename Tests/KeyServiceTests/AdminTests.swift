@@ -47,7 +47,8 @@ import Testing
         }
       }
     }
-    #expect(entries.map(\.operation) == [.keyRotate, .keyEnable, .keyDisable, .keyRotate, .keyEnable, .keyDisable])
+    #expect(
+      entries.map(\.operation) == [.keyRotate, .keyEnable, .keyDisable, .keyRotate, .keyEnable, .keyDisable])
     #expect(entries.allSatisfy { $0.entryClass == .refusal && $0.outcome == .denied && !$0.rule.isEmpty })
     let reasons: [Reason] = [.noSuchKey, .noSuchKey, .noSuchKey, .noSuchTenant, .noSuchTenant, .noSuchTenant]
     #expect(entries.map(\.reason) == reasons)
@@ -65,7 +66,8 @@ import Testing
     var caller = shop.caller
     caller.grants = .allowing([.init(role: .operator, tenants: ["acme"], keys: ["b*"])])
     let entries = try newEntries { service in
-      #expect(try service.tenants(limit: 10, by: shop.caller, tags).rows.map(\.id.rawValue) == ["acme", "globex"])
+      #expect(
+        try service.tenants(limit: 10, by: shop.caller, tags).rows.map(\.id.rawValue) == ["acme", "globex"])
       let page = try service.tenants(limit: 1, by: shop.caller, tags)
       #expect(page.rows.map(\.id) == [acme] && page.next == acme)
       let next = try service.tenants(after: acme, limit: 5, by: shop.caller, tags)
@@ -78,7 +80,8 @@ import Testing
       }
       #expect(throws: ServiceError.notFound) { try service.keys(of: tenant("nobody"), by: shop.caller, tags) }
       let status = try service.status(by: caller, tags)
-      #expect(status.storeHead == service.storeHead && status.changesHaltedBy == nil && status.policyRules == 0)
+      #expect(
+        status.storeHead == service.storeHead && status.changesHaltedBy == nil && status.policyRules == 0)
     }
     var operations = [ChatelaineAuditTrail.Operation](repeating: .readTenants, count: 4)
     operations += [.readKeys, .readKeys, .readKeys, .readKeys, .readKeys, .readStatus]
@@ -101,7 +104,8 @@ import Testing
       #expect(service.policy.grants(to: principal).grant(.status)?.rule == Array("new".utf8))
     }
     #expect(entries.map(\.operation) == [.policyReload])
-    #expect(entries.allSatisfy { $0.entryClass == .service && $0.principalKind == .service && $0.outcome == .ok })
+    #expect(
+      entries.allSatisfy { $0.entryClass == .service && $0.principalKind == .service && $0.outcome == .ok })
     #expect(entries[0].detail(.count) == ByteWriter.u64Bytes(1))
   }
 
@@ -115,7 +119,7 @@ import Testing
     let epoch = service.policyEpoch
     #expect(throws: ServiceError.auditUnavailable) { try service.reloadPolicy(policy, by: .service, tags) }
     #expect(service.policy.rules.isEmpty && service.policyEpoch == epoch)
-    #expect(throws: ServiceError.auditUnavailable) { try service.status(by: shop.caller, tags) }
+    #expect(throws: ServiceError.auditUnavailable) { try service.keys(of: acme, by: shop.caller, tags) }
     storage.watch(nil)
     _ = try service.reloadPolicy(policy, by: .service, tags)
     #expect(service.policy.rules == [rule])

@@ -37,7 +37,8 @@ import Testing
       #expect(entry.entryClass == .keyUse && entry.outcome == .ok && entry.keyName == key("a"))
       #expect(entry.keyVersion == 1 && entry.keyID != .zero && entry.details.isEmpty)
       #expect(entry.items.map(\.byteCount) == (0..<200).map { UInt32($0) })
-      #expect(entry.items.allSatisfy { $0.outcome == .ok } && Set(entry.items.map(\.contextDigest)).count == 200)
+      #expect(
+        entry.items.allSatisfy { $0.outcome == .ok } && Set(entry.items.map(\.contextDigest)).count == 200)
       let envelopes = try sealed.map { try $0.get() }
       #expect(try calls.decrypt(envelopes[150], of: "acme", Self.context(150)) == .success(texts[150]))
 
@@ -48,7 +49,8 @@ import Testing
       }
       #expect(back.outcome == .failed && back.reason == .keyOrContext && back.entryClass == .keyUse)
       #expect(back.items.map(\.outcome).filter { $0 == .ok }.count == 199)
-      #expect(back.items[7].reason == .keyOrContext && back.items[8].contextDigest == entry.items[8].contextDigest)
+      #expect(
+        back.items[7].reason == .keyOrContext && back.items[8].contextDigest == entry.items[8].contextDigest)
       #expect(back.keyID == entry.keyID && back.keyVersion == 1 && back.details.isEmpty)
       #expect(back.keyName == key("a") && back.rule == entry.rule && !back.rule.isEmpty)
     }
@@ -87,7 +89,9 @@ import Testing
       let foreign = try calls.encrypt([4], under: "a", of: "globex").get()
       let opened = try calls.decryptBatch([first, other, [9, 9], second, first, foreign], of: "acme")
       let no = Calls.Answer.failure(.decryptionFailed)
-      let expectedAnswers: [Calls.Answer] = [.success([1]), .success([2]), no, .success([3]), .success([1]), no]
+      let expectedAnswers: [Calls.Answer] = [
+        .success([1]), .success([2]), no, .success([3]), .success([1]), no,
+      ]
       #expect(opened == expectedAnswers)
       let entry = try calls.lastEntry()
       #expect(entry.keyID == .zero && entry.keyVersion == 0 && entry.keyName == nil)
@@ -110,7 +114,10 @@ import Testing
       var entry = try calls.lastEntry()
       #expect(entry.items.map(\.reason) == [.none, .policy] && entry.items.map(\.outcome) == [.ok, .denied])
       #expect(entry.entryClass == .keyUse && entry.outcome == .failed && entry.rule == Array("rule-0".utf8))
-      #expect(try calls.decryptBatch([b, b], of: "acme") == [.failure(.decryptionFailed), .failure(.decryptionFailed)])
+      #expect(
+        try calls.decryptBatch([b, b], of: "acme") == [
+          .failure(.decryptionFailed), .failure(.decryptionFailed),
+        ])
       entry = try calls.lastEntry()
       #expect(entry.entryClass == .refusal && entry.outcome == .denied && entry.keyName == key("b"))
     }
@@ -170,7 +177,8 @@ import Testing
 extension Calls {
   /// `context` gives each item's by its index.
   func encryptBatch(
-    _ texts: [[UInt8]], under name: String, of owner: String, _ context: (Int) throws -> EncryptionContext = { _ in .empty }
+    _ texts: [[UInt8]], under name: String, of owner: String,
+    _ context: (Int) throws -> EncryptionContext = { _ in .empty }
   ) throws -> [Answer] {
     while true {
       switch path.beginEncryptBatch(under: key(name), of: tenant(owner), by: caller, tags) {

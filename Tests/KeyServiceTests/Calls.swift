@@ -42,12 +42,14 @@ struct Calls {
     try answer(room: text.count + 96) { output in
       text.span.withRawSpan { bytes in
         path.encrypt(
-          bytes, under: key(name), of: tenant(owner), context: context, by: caller, tags, appendingTo: &output)
+          bytes, under: key(name), of: tenant(owner), context: context, by: caller, tags, appendingTo: &output
+        )
       }
     }
   }
 
-  func decrypt(_ envelope: [UInt8], of owner: String, _ context: EncryptionContext = .empty) throws -> Answer {
+  func decrypt(_ envelope: [UInt8], of owner: String, _ context: EncryptionContext = .empty) throws -> Answer
+  {
     try answer(room: max(0, envelope.count - 96)) { output in
       path.decrypt(envelope.span, of: tenant(owner), context: context, by: caller, tags, appendingTo: &output)
     }
@@ -63,7 +65,8 @@ struct Calls {
   func rewrap(dataKey: [UInt8], of owner: String, _ context: EncryptionContext = .empty) throws -> Answer {
     try answer(room: 148) { output in
       path.rewrap(
-        wrappedDataKey: dataKey.span, of: tenant(owner), context: context, by: caller, tags, appendingTo: &output)
+        wrappedDataKey: dataKey.span, of: tenant(owner), context: context, by: caller, tags,
+        appendingTo: &output)
     }
   }
 
@@ -78,7 +81,9 @@ struct Calls {
       case .done(let issued):
         try note(issued.attempt)
         if let failure = issued.attempt.failure {
-          guard issued.wrapped.isEmpty, Self.bytes(issued.key) == nil else { preconditionFailure("given away") }
+          guard issued.wrapped.isEmpty, Self.bytes(issued.key) == nil else {
+            preconditionFailure("given away")
+          }
           return .failure(failure)
         }
         return .success(Issued(wrapped: issued.wrapped, key: Self.bytes(issued.key)))

@@ -19,7 +19,8 @@ import Testing
       for name in ["acme", "globex"] {
         _ = try service.createTenant(tenant(name), by: workshop.caller, tags)
         for suite in Suite.allCases {
-          _ = try service.createKey(key("k\(suite.rawValue)"), of: tenant(name), suite: suite, by: workshop.caller, tags)
+          _ = try service.createKey(
+            key("k\(suite.rawValue)"), of: tenant(name), suite: suite, by: workshop.caller, tags)
         }
       }
     }
@@ -57,7 +58,9 @@ import Testing
         }
       }
     }
-    let failed = try workshop.entries().map(\.entry).filter { $0.operation == .decrypt && $0.outcome == .failed }
+    let failed = try workshop.entries().map(\.entry).filter {
+      $0.operation == .decrypt && $0.outcome == .failed
+    }
     #expect(failed.count == refusals)
     #expect(failed.filter { $0.reason == .noSuchKey }.count == sealed.count * 3)
     #expect(failed.filter { $0.reason == .keyOrContext }.count == sealed.count * 2)
@@ -155,7 +158,9 @@ import Testing
     try calls.encrypt(Array(text.utf8), under: name, of: owner, Self.context(context)).get()
   }
 
-  private func decrypt(_ envelope: [UInt8], of owner: String, context: Int, _ calls: Calls) throws -> Calls.Answer {
+  private func decrypt(_ envelope: [UInt8], of owner: String, context: Int, _ calls: Calls) throws
+    -> Calls.Answer
+  {
     try calls.decrypt(envelope, of: owner, Self.context(context))
   }
 

@@ -81,7 +81,9 @@ import Testing
       #expect(throws: ServiceError.notFound) { try service.openKey(records, of: globex) }
       #expect(throws: ServiceError.notFound) { try service.openKey(opened.reference, of: globex) }
       #expect(throws: ServiceError.notFound) { try service.openKey(records, of: tenant("nobody")) }
-      #expect(throws: ServiceError.notFound) { try service.rotateKey(records, of: globex, by: shop.caller, tags) }
+      #expect(throws: ServiceError.notFound) {
+        try service.rotateKey(records, of: globex, by: shop.caller, tags)
+      }
     }
   }
 
@@ -131,7 +133,9 @@ import Testing
       guard calls.next() == 1 else { return }
       // The first rotation's intent is on its way: the second sees the version of before, and waits.
       Thread.detachNewThread {
-        let result = Result<UInt32, any Error> { try service.rotateKey(records, of: acme, by: shop.caller, tags) }
+        let result = Result<UInt32, any Error> {
+          try service.rotateKey(records, of: acme, by: shop.caller, tags)
+        }
         second.withLock { $0 = result }
         done.signal()
       }

@@ -28,7 +28,8 @@ import Testing
     let output = [UInt8](rawCapacity: 97) { output in
       turn = [1].span.withRawSpan {
         path.encrypt(
-          $0, under: key(name), of: tenant(owner), context: .empty, by: shop.caller, tags, appendingTo: &output)
+          $0, under: key(name), of: tenant(owner), context: .empty, by: shop.caller, tags,
+          appendingTo: &output)
       }
     }
     guard case .needs(let request) = turn else { return nil }

@@ -81,6 +81,7 @@ import Testing
         #expect(try calls.decrypt(envelope + [9], of: "acme") == .failure(.limitExceeded))
       }
     }
-    #expect(try shop.entries().map(\.entry).filter { $0.reason == .limit && $0.outcome == .failed }.count == 4)
+    #expect(
+      try shop.entries().map(\.entry).filter { $0.reason == .limit && $0.outcome == .failed }.count == 4)
   }
 }

@@ -123,14 +123,18 @@ import Testing
     case .keyCreate:
       let new = name == "a" ? key("a-\(counter.next())") : named
       return admin { () throws(ServiceError) in _ = try service.createKey(new, of: owning, by: caller, tags) }
-    case .keyList: return admin { () throws(ServiceError) in _ = try service.keys(of: owning, by: caller, tags) }
+    case .keyList:
+      return admin { () throws(ServiceError) in _ = try service.keys(of: owning, by: caller, tags) }
     case .keyRotate:
-      return admin { () throws(ServiceError) in _ = try service.rotateKey(named, of: owning, by: caller, tags) }
+      return admin { () throws(ServiceError) in _ = try service.rotateKey(named, of: owning, by: caller, tags)
+      }
     case .keyEnable, .keyDisable:
       let state: TenantKeyRow.State = act == .keyEnable ? .enabled : .disabled
       return admin { () throws(ServiceError) in
         _ = try service.setKeyState(state, named, of: owning, by: caller, tags)
-        if state == .disabled { _ = try service.setKeyState(.enabled, named, of: owning, by: shop.caller, tags) }
+        if state == .disabled {
+          _ = try service.setKeyState(.enabled, named, of: owning, by: shop.caller, tags)
+        }
       }
     }
   }

@@ -123,7 +123,9 @@ import Testing
     #expect(try shop.entries().count { $0.entry.operation == .encrypt && $0.entry.outcome == .ok } == 5)
   }
 
-  @Test func `the control: a thread that says too early that it is done has entries behind the outcome`() throws {
+  @Test func `the control: a thread that says too early that it is done has entries behind the outcome`()
+    throws
+  {
     try disableUnder(.acknowledgesEarly)
     #expect(try usesWhileDisabled() == 5)
   }
@@ -145,7 +147,8 @@ import Testing
     #expect(try usesWhileDisabled() == 0)
   }
 
-  @Test func `under traffic of three threads no use falls between a disabling and the next enabling`() throws {
+  @Test func `under traffic of three threads no use falls between a disabling and the next enabling`() throws
+  {
     let isOver = Atomic<Bool>(false)
     let served = Atomic<Int>(0)
     try shop.running { service in
@@ -199,5 +202,30 @@ import Testing
     }
     #expect(holders.forget(nil, withinSeconds: 20))
     #expect(holders.forget(nil, withinSeconds: 0))
+  }
+
+  @Test func `a change that a hanging thread holds up is left to the next start`() throws {
+    let storage = try shop.storage()
+    let service = try KeyService.open(
+      storePath: shop.storePath, log: storage, options: shop.options, masterKeys: shop.masterKeys,
+      revocationSecondsMax: 1
+    ).0
+    let stuck = Stuck()
+    service.attach(stuck)
+    for _ in 0..<2 {
+      let refusal = #expect(throws: ServiceError.self) {
+        try service.setKeyState(.disabled, key("k"), of: tenant("acme"), by: shop.caller, tags)
+      }
+      guard case .mustRestart = refusal else { return #expect(Bool(false), "\(String(describing: refusal))") }
+    }
+    #expect(service.changesHaltedBy != nil)
+    // Nobody can use the key any more, though the operator was not told that nobody does.
+    let calls = try Calls(service, by: shop.caller)
+    #expect(try calls.encrypt([1], under: "k", of: "acme") == .failure(.keyDisabled))
+    service.close()
+    let (again, report) = try shop.open(on: storage)
+    defer { again.close() }
+    #expect(report.resolved.map(\.wasDone) == [true])
+    _ = try again.setKeyState(.enabled, key("k"), of: tenant("acme"), by: shop.caller, tags)
   }
 }

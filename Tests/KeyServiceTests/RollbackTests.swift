@@ -49,7 +49,9 @@ import Testing
   @Test(arguments: 1...3) func `an old log is refused by its generation`(changes: UInt64) throws {
     let old = try shop.copy()
     try shop.running { service in
-      for _ in 0..<changes { _ = try service.setKeyState(.disabled, records, of: acme, by: shop.caller, tags) }
+      for _ in 0..<changes {
+        _ = try service.setKeyState(.disabled, records, of: acme, by: shop.caller, tags)
+      }
     }
     try shop.restoreLog(of: old)
     try refuses(

@@ -63,7 +63,8 @@ import Testing
   }
 
   // MUST: ENV-9
-  @Test func `an envelope opens in its own place and in no other, whatever its header is made to say`() throws {
+  @Test func `an envelope opens in its own place and in no other, whatever its header is made to say`() throws
+  {
     try shop.running { service in
       var calls = try Calls(service, by: shop.caller)
       let sealed = try fill(calls)

@@ -110,7 +110,8 @@ final class Vault: Sendable {
       return verdict
     }
     defer { try? store.close() }
-    let service = KeyService(store: store, log: log, masterKeys: shop.masterKeys, policy: .empty, clock: .system)
+    let service = KeyService(
+      store: store, log: log, masterKeys: shop.masterKeys, policy: .empty, clock: .system)
     for one in sealed {
       do throws(ServiceError) {
         if try open(one, service) == one.plaintext { verdict.right += 1 } else { verdict.wrong += 1 }

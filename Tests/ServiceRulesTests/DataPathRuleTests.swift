@@ -53,7 +53,8 @@ struct DataPathRuleTests {
     let desk = try Desk()
     let name = try KeyName("no-seal")
     try desk.running { service in
-      _ = try service.createKey(name, of: desk.tenant, purpose: purpose, suite: nil, by: Desk.caller(), RequestTags())
+      _ = try service.createKey(
+        name, of: desk.tenant, purpose: purpose, suite: nil, by: Desk.caller(), RequestTags())
       let path = try DataPath(service)
       #expect(throws: ServiceError.notFound) {
         try path.encrypt("a text", for: desk, under: name, in: service)

@@ -25,7 +25,8 @@ final class Desk {
     }
     (tenant, key) = (try TenantID("acme"), try KeyName("records"))
     let ring = directory.appending(path: "keyring").path
-    _ = try Keyring.create(at: ring, .init(), .init(seal: .file, created: .init(nanoseconds: 7)), passphrase: nil)
+    _ = try Keyring.create(
+      at: ring, .init(), .init(seal: .file, created: .init(nanoseconds: 7)), passphrase: nil)
     masterKeys = try Keyring(at: ring).open(passphrase: nil)
     try KeyService.initialize(
       storePath: path("store/db"), log: storage(), logName: "rules", options: Self.options,
@@ -91,7 +92,9 @@ final class Desk {
   func logFiles() throws -> [String: Data] {
     var files: [String: Data] = [:]
     for name in try FileManager.default.subpathsOfDirectory(atPath: path("log")) {
-      if let data = try? Data(contentsOf: URL(filePath: path("log/" + name))), !data.isEmpty { files[name] = data }
+      if let data = try? Data(contentsOf: URL(filePath: path("log/" + name))), !data.isEmpty {
+        files[name] = data
+      }
     }
     return files
   }
@@ -128,7 +131,8 @@ extension DataPath {
   ) throws -> ServiceError? {
     let answer = try answer(room: envelope.count, in: service) { output in
       decrypt(
-        envelope.span, of: desk.tenant, context: context, by: Desk.caller(), RequestTags(), appendingTo: &output)
+        envelope.span, of: desk.tenant, context: context, by: Desk.caller(), RequestTags(),
+        appendingTo: &output)
     }
     guard case .failure(let error) = answer else { return nil }
     return error

@@ -46,8 +46,11 @@ struct StoreRuleTests {
   // MUST: STORE-7
   @Test func `A row of an earlier state, or none, is found when it is first loaded`() throws {
     let desk = try Desk()
-    try desk.sql("ATTACH '\(desk.path("aside"))' AS aside; CREATE TABLE aside.kept AS SELECT * FROM tenant_keys")
-    _ = try desk.running { service in try service.setKeyState(.disabled, desk.key, of: desk.tenant, by: Desk.caller(), RequestTags()) }
+    try desk.sql(
+      "ATTACH '\(desk.path("aside"))' AS aside; CREATE TABLE aside.kept AS SELECT * FROM tenant_keys")
+    _ = try desk.running { service in
+      try service.setKeyState(.disabled, desk.key, of: desk.tenant, by: Desk.caller(), RequestTags())
+    }
     try desk.copy("store", to: "disabled")
     // The row as it was, its own MAC right.
     try desk.sql(
@@ -98,13 +101,17 @@ struct StoreRuleTests {
     let desk = try Desk()
     try desk.copy("store", to: "earlier store")
     try desk.copy("log", to: "earlier log")
-    _ = try desk.running { service in try service.createTenant(TenantID("globex"), by: Desk.caller(), RequestTags()) }
+    _ = try desk.running { service in
+      try service.createTenant(TenantID("globex"), by: Desk.caller(), RequestTags())
+    }
     try desk.copy("store", to: "later store")
     try desk.copy("log", to: "later log")
     // Another history of the same length.
     try desk.copy("earlier store", to: "store")
     try desk.copy("earlier log", to: "log")
-    _ = try desk.running { service in try service.createTenant(TenantID("initech"), by: Desk.caller(), RequestTags()) }
+    _ = try desk.running { service in
+      try service.createTenant(TenantID("initech"), by: Desk.caller(), RequestTags())
+    }
     #expect(desk.refusalToStart() == nil)
     let generation: UInt64 = 4
 
@@ -124,7 +131,9 @@ struct StoreRuleTests {
     let desk = try Desk()
     try desk.copy("log", to: "earlier log")
     let end = try endOfLog(desk)
-    _ = try desk.running { service in try service.createTenant(TenantID("globex"), by: Desk.caller(), RequestTags()) }
+    _ = try desk.running { service in
+      try service.createTenant(TenantID("globex"), by: Desk.caller(), RequestTags())
+    }
     for isTorn in [false, true] {
       try desk.copy("earlier log", to: "log")
       if isTorn {

@@ -1071,6 +1071,10 @@ def entry_vectors():
     add("longest names", "ok", entry_bytes(dict(typical, tenant=b"t" * 64, keyName=b"9" + b"k._-" * 15 + b"xyz", principal=b"p" * 512, role=b"r" * 255, rule=b"u" * 255, source=b"s" * 255)))
     add("largest detail", "ok", entry_bytes(dict(typical, details=[(10, b"n" * 16381)])))
     add("1,024 items", "ok", entry_bytes(dict(typical, items=[item(i) for i in range(1024)])))
+    keyless = dict(typical, keyId=bytes(16), keyVersion=0, keyName=b"")
+    two_keys = u16(2) + rnd("entry/key a", 16) + u32(1) + rnd("entry/key b", 16) + u32(7) + u16(0) + u16(1) + u16(0xffff)
+    add("items of two keys, and of none", "ok", entry_bytes(dict(
+        keyless, operation=2, outcome=3, reason=6, items=[item(0), item(1), (3, 6, 0, bytes(32))], details=[(13, two_keys)])))
     room = 65535 - len(entry_bytes(dict(typical, actor=b"")))
     add("65,535 bytes", "ok", entry_bytes(dict(typical, actor=b"a" * room)))
     for number_ in range(1, 10):

@@ -86,3 +86,22 @@ int ch_rename_within_without_replacing(int directory, const char *from, const ch
 
 /// The directory above an open one, with O_PATH; -1 with errno.
 int ch_open_parent(int directory);
+
+/// What SO_PEERCRED gives: `struct ucred`.
+struct ch_credentials {
+  int pid;
+  unsigned uid;
+  unsigned gid;
+};
+
+/// SO_PEERPIDFD: a handle of the process at the other end of a Unix socket; Linux 6.5 and later.
+enum { CH_SO_PEERPIDFD = 77 };
+
+/// A Unix socket bound to a path that is not there yet, which nobody can connect to until its mode is set.
+int ch_bind_unix(const char *path);
+/// What is at a socket's path: 0 nothing, or a socket that nobody answers; 1 a socket that answers; 2 something
+/// else; -1 with errno.
+int ch_unix_socket_state(const char *path);
+/// The last part of a process's cgroup, if `handle` says that the process still lives: bytes written, -1 if not.
+long ch_cgroup_of(int pid, int handle, void *text, size_t capacity);
+

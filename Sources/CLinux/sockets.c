@@ -1,0 +1,77 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int address_of(const char *path, struct sockaddr_un *address) {
+  size_t count = strlen(path);
+  if (count >= sizeof(address->sun_path)) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memset(address, 0, sizeof(*address));
+  address->sun_family = AF_UNIX;
+  memcpy(address->sun_path, path, count);
+  return 0;
+}
+
+int ch_bind_unix(const char *path) {
+  struct sockaddr_un address;
+  if (address_of(path, &address) != 0) return -1;
+  int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return -1;
+  // The file's mode is the descriptor's: nobody can connect before the caller widens it.
+  if (fchmod(descriptor, 0) != 0 || bind(descriptor, (struct sockaddr *)&address, sizeof(address)) != 0) {
+    int error = errno;
+    close(descriptor);
+    errno = error;
+    return -1;
+  }
+  return descriptor;
+}
+
+int ch_unix_socket_state(const char *path) {
+  struct stat facts;
+  struct sockaddr_un address;
+  if (lstat(path, &facts) != 0) return errno == ENOENT ? 0 : -1;
+  if (!S_ISSOCK(facts.st_mode)) return 2;
+  if (address_of(path, &address) != 0) return -1;
+  int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return -1;
+  int answers = connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN;
+  close(descriptor);
+  return answers ? 1 : 0;
+}
+
+long ch_cgroup_of(int pid, int handle, void *text, size_t capacity) {
+  char path[64], lines[4096];
+  snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return -1;
+  ssize_t count = read(file, lines, sizeof(lines) - 1);
+  close(file);
+  // Signal 0 through the handle: the process that the pid named is still the peer.
+  if (count <= 0 || syscall(SYS_pidfd_send_signal, handle, 0, NULL, 0) != 0) {
+    if (count <= 0 || errno != EPERM) return -1;
+  }
+  lines[count] = 0;
+  char *line = strstr(lines, "0::");
+  if (line == NULL || (line != lines && line[-1] != '\n')) return 0;
+  line += 3;
+  char *end = strchr(line, '\n');
+  if (end != NULL) *end = 0;
+  char *last = strrchr(line, '/');
+  const char *name = last != NULL ? last + 1 : line;
+  size_t length = strlen(name);
+  if (length > capacity) length = capacity;
+  memcpy(text, name, length);
+  return (long)length;
+}

@@ -1,0 +1,75 @@
+internal import ChatelaineKeyService
+internal import ChatelaineSocketBuffers
+internal import ChatelaineVocabulary
+internal import ChatelaineWire
+internal import NIOCore
+internal import NIOPosix
+
+/// The admin door's side of one connection: acts run on a thread that may block, one after the other.
+final class AdminDesk: Desk {
+  private let acts: AdminActs
+  private unowned let connection: Connection
+  private let peer: Peer
+  private let caller: Caller
+  private let thread: NIOThreadPool
+
+  init(_ acts: AdminActs, _ connection: Connection, _ peer: Peer, _ caller: Caller, thread: NIOThreadPool) {
+    self.acts = acts
+    self.connection = connection
+    self.peer = peer
+    self.caller = caller
+    self.thread = thread
+  }
+
+  func turnEnded() {}
+  func closed() {}
+
+  func take(_ call: Call, _ bytes: Span<UInt8>) -> Taken {
+    guard bytes.extracting(call.request.service).equals(AdminActs.service),
+      let method = AdminActs.Method(rawValue: String(copying: bytes.extracting(call.request.method)))
+    else {
+      connection.refuse(WireStatus(.notFound, "This door has no such method.", requestID: nil), stream: call.stream)
+      connection.noteRefusal(.noSuchMethod)
+      return .taken
+    }
+    let payload = bytes.extracting(call.request.payload).copied()
+    run(method, payload, stream: call.stream)
+    return .taken
+  }
+
+  private func run(_ method: AdminActs.Method, _ payload: [UInt8], stream: UInt32) {
+    guard let eventLoop = connection.eventLoop else { return }
+    connection.inFlight += 1
+    let (acts, principal) = (acts, peer.principal)
+    var caller = caller
+    caller.grants = acts.service.grants(to: principal)
+    let asker = caller
+    // why: strong, until the act is done: it may outlive its connection.
+    let connection = NIOLoopBound(self.connection, eventLoop: eventLoop)
+    thread.runIfActive(eventLoop: eventLoop) { acts.run(method, payload, by: asker) }.whenComplete { result in
+      let connection = connection.value
+      switch result {
+      case .success(.reply(let message)): connection.reply(message, stream: stream)
+      case .success(.refusal(let status, let kind)):
+        connection.refuse(status, stream: stream)
+        if let kind { connection.noteRefusal(kind) }
+      case .failure:
+        connection.refuse(WireStatus(.busy, "The service is stopping.", requestID: nil), stream: stream)
+      }
+      connection.answered(1)
+      connection.flush()
+    }
+  }
+}
+
+extension Connection {
+  fileprivate func reply(_ message: [UInt8], stream: UInt32) {
+    var reply = ByteBuffer()
+    let count = TtrpcFrame.headerByteCount + TtrpcResponse.byteCount(statusByteCount: 0, payloadByteCount: message.count)
+    reply.append(roomFor: count) { output in
+      TtrpcResponse.appendOK(stream: stream, payloadByteCount: message.count, to: &output)
+      Protobuf.append(message.span, to: &output)
+    }
+    write(reply, erasing: false)
+  }
+}

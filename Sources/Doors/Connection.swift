@@ -1,0 +1,256 @@
+internal import ChatelaineKeyService
+internal import ChatelaineSocketBuffers
+internal import ChatelaineVocabulary
+internal import ChatelaineWire
+internal import NIOCore
+
+/// What a door does with requests: one object a connection.
+protocol Desk: AnyObject {
+  /// Answers one request, or says that the connection must wait for `resume`.
+  func take(_ call: Call, _ bytes: Span<UInt8>) -> Taken
+  /// All that came in together was taken.
+  func turnEnded()
+  func closed()
+}
+
+enum Taken { case taken, later }
+
+/// One request as it stands in the connection's buffer.
+struct Call {
+  let stream: UInt32
+  let request: TtrpcRequest
+  let deadline: NIODeadline?
+}
+
+/// One caller's socket: frames in, frames out, bounds and deadlines. Answers on the event loop, in the handler.
+final class Connection: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  private let limits: DoorLimits
+  private var frames = FrameBuffer()
+  private var context: ChannelHandlerContext?
+  private var desk: (any Desk)?
+  private var isWaiting = false
+  private var isClosing = false
+  private var isReading = false
+  private var lastRead = NIODeadline.uptimeNanoseconds(0)
+  private var partialSince: NIODeadline?
+  private var unreadSince: NIODeadline?
+  private var watch: Scheduled<Void>?
+  private var goodbye: WireStatus?
+  /// Requests without a reply yet.
+  var inFlight = 0
+  /// Refusals that get no entry of their own are counted, and noted together.
+  var noteRefusal: (UnnotedRefusal) -> Void = { _ in }
+
+  init(limits: DoorLimits) { self.limits = limits }
+
+  func attach(_ desk: any Desk) { self.desk = desk }
+
+  var eventLoop: (any EventLoop)? { context?.eventLoop }
+  var isOpen: Bool { context != nil }
+
+  // MARK: Channel
+
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+  func channelActive(context: ChannelHandlerContext) {
+    guard let goodbye else { return readOn() }
+    refuse(goodbye, stream: 1)
+    finish()
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    frames.take(unwrapInboundIn(data))
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    isReading = false
+    lastRead = .now()
+    work()
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    unreadSince = context.channel.isWritable ? nil : .now()
+    if context.channel.isWritable { work() } else { startWatch(after: limits.slowReaderDeadlineMilliseconds) }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) { gone() }
+  func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+  func handlerRemoved(context: ChannelHandlerContext) { gone() }
+
+  private func gone() {
+    context = nil
+    watch?.cancel()
+    desk?.closed()
+    desk = nil
+  }
+
+  // MARK: For the desk
+
+  /// Writes a reply; `flush` sends it.
+  func write(_ reply: ByteBuffer, erasing: Bool) {
+    guard let context else { return erasing ? reply.eraseInPlace() : () }
+    guard erasing else { return context.write(wrapOutboundOut(reply), promise: nil) }
+    let promise = context.eventLoop.makePromise(of: Void.self)
+    promise.futureResult.whenComplete { _ in reply.eraseInPlace() }
+    context.write(wrapOutboundOut(reply), promise: promise)
+  }
+
+  func flush() {
+    context?.flush()
+    if isClosing, inFlight == 0 { context?.close(promise: nil) }
+  }
+
+  /// Refuses without an entry of its own.
+  func refuse(_ status: WireStatus, stream: UInt32) {
+    var reply = ByteBuffer()
+    let count = status.byteCount
+    reply.append(roomFor: TtrpcFrame.headerByteCount + Protobuf.fieldByteCount(1, count)) { output in
+      TtrpcFrame(.response, stream: stream, byteCount: Protobuf.fieldByteCount(1, count)).append(to: &output)
+      Protobuf.append(field: 1, byteCount: count, to: &output)
+      status.append(to: &output)
+    }
+    write(reply, erasing: false)
+  }
+
+  /// What a call waited for is here: goes on where it stopped.
+  func resume() {
+    isWaiting = false
+    work()
+  }
+
+  /// A reply has left: there may be room for more.
+  func answered(_ count: Int) {
+    let wasFull = inFlight >= limits.inFlightMax
+    inFlight -= count
+    if wasFull { work() }
+  }
+
+  /// Takes no further request, and closes once the last reply is out.
+  func finish() {
+    isClosing = true
+    flush()
+  }
+
+  /// Refuses a connection as a whole.
+  func refuseOnceOpen(_ status: WireStatus) {
+    goodbye = status
+  }
+
+  func closeNow() { context?.close(promise: nil) }
+
+  // MARK: Frames
+
+  private func work() {
+    guard context != nil else { return }
+    while !isWaiting, !isClosing, inFlight < limits.inFlightMax, let taken = takeFrame() {
+      if case .done(let count) = taken { frames.drop(count) } else { break }
+    }
+    desk?.turnEnded()
+    flush()
+    readOn()
+  }
+
+  private enum FrameTaken { case done(Int), stop }
+
+  /// nil: no whole frame is here.
+  private func takeFrame() -> FrameTaken? {
+    frames.withBytes { bytes in
+      guard bytes.count >= TtrpcFrame.headerByteCount else { return isForeign(bytes) ? .stop : nil }
+      guard let frame = try? TtrpcFrame(bytes), !isForeign(bytes) else { return .stop }
+      guard frame.byteCount <= TtrpcFrame.messageBytesMax else { return tooLong(frame) }
+      let whole = TtrpcFrame.headerByteCount + frame.byteCount
+      guard bytes.count >= whole else { return nil }
+      return take(frame, bytes.extracting(0..<whole)) == .taken ? .done(whole) : .stop
+    }
+  }
+
+  private func take(_ frame: TtrpcFrame, _ bytes: Span<UInt8>) -> Taken {
+    guard frame.kind == TtrpcFrame.Kind.request.rawValue else { return .taken }
+    let range = TtrpcFrame.headerByteCount..<bytes.count
+    guard frame.stream & 1 == 1, let request = try? TtrpcRequest(bytes, in: range) else {
+      refuse(WireStatus(CallFault.malformed), stream: frame.stream)
+      noteRefusal(.malformed)
+      return .taken
+    }
+    let deadline = request.timeoutNanoseconds.map { lastRead + .nanoseconds(Int64(clamping: $0)) }
+    guard let desk else { return .taken }
+    let taken = desk.take(Call(stream: frame.stream, request: request, deadline: deadline), bytes)
+    isWaiting = taken == .later
+    return taken
+  }
+
+  /// Another protocol: lengths over 16 MiB are nobody's frames.
+  private func isForeign(_ bytes: Span<UInt8>) -> Bool {
+    guard bytes.count > 0, bytes[0] != 0, !isClosing else { return isClosing }
+    let isText = (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(bytes[0])
+    if isText { write(ByteBuffer(string: Self.httpRefusal), erasing: false) }
+    noteRefusal(.malformed)
+    finish()
+    return true
+  }
+
+  private static let httpRefusal = """
+    HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
+    This socket speaks ttrpc, not HTTP: generate a client from proto/chatelaine/v1.\r\n
+    """
+
+  private func tooLong(_ frame: TtrpcFrame) -> FrameTaken {
+    let sentence = "A message has at most \(TtrpcFrame.messageBytesMax) bytes."
+    refuse(WireStatus(.limitExceeded, sentence, requestID: nil), stream: frame.stream)
+    noteRefusal(.limit)
+    finish()
+    return .stop
+  }
+
+  // MARK: Reading and deadlines
+
+  private func readOn() {
+    guard let context, !isReading, !isClosing else { return }
+    notePartialFrame()
+    guard !isWaiting, inFlight < limits.inFlightMax, context.channel.isWritable else { return }
+    isReading = true
+    context.read()
+  }
+
+  private func notePartialFrame() {
+    let isPartial = frames.count > 0 && !isWaiting && inFlight < limits.inFlightMax
+    guard isPartial else { return partialSince = nil }
+    if partialSince == nil { partialSince = lastRead }
+    startWatch(after: limits.frameDeadlineMilliseconds)
+  }
+
+  private func startWatch(after milliseconds: Int64) {
+    guard watch == nil, let context else { return }
+    let me = NIOLoopBound(self, eventLoop: context.eventLoop)
+    watch = context.eventLoop.scheduleTask(in: .milliseconds(milliseconds)) { me.value.look() }
+  }
+
+  private func look() {
+    watch = nil
+    let now = NIODeadline.now()
+    if let partialSince, now >= partialSince + .milliseconds(limits.frameDeadlineMilliseconds) {
+      return timeOut("A whole frame did not arrive in \(limits.frameDeadlineMilliseconds) ms.")
+    }
+    if let unreadSince, now >= unreadSince + .milliseconds(limits.slowReaderDeadlineMilliseconds) {
+      return closeNow()
+    }
+    if partialSince != nil || unreadSince != nil { startWatch(after: 500) }
+  }
+
+  private func timeOut(_ sentence: String) {
+    let stream = frames.withBytes { bytes in
+      bytes.count >= TtrpcFrame.headerByteCount ? (try? TtrpcFrame(bytes))?.stream : nil
+    }
+    if let stream { refuse(WireStatus(.deadlineExceeded, sentence, requestID: nil), stream: stream) }
+    noteRefusal(.late)
+    isClosing = true
+    context?.flush()
+    closeNow()
+  }
+}
+
+extension WireStatus {
+  init(_ fault: CallFault, requestID: Identifier? = nil) { self.init(fault.code, fault.sentence, requestID: requestID) }
+}

@@ -1,0 +1,173 @@
+internal import ChatelaineAccessPolicy
+internal import ChatelaineAuditTrail
+internal import ChatelaineKeyService
+internal import ChatelaineSocketBuffers
+internal import ChatelaineVocabulary
+internal import ChatelaineWire
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+
+/// Accepts the connections of one door: asks the kernel who calls, holds them against the bounds, seats them at a
+/// desk.
+struct Entrance: Sendable {
+  struct Seat {
+    let room: DoorRoom
+    let connection: Connection
+    let peer: Peer
+    let caller: Caller
+  }
+
+  let service: KeyService
+  let door: Door
+  let limits: DoorLimits
+  let count: DoorCount
+  let room: @Sendable (any EventLoop) -> DoorRoom
+  let desk: @Sendable (Seat) -> any Desk
+
+  /// Serves a bound socket.
+  func listen(on socket: CInt, _ group: MultiThreadedEventLoopGroup) -> EventLoopFuture<any Channel> {
+    ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: 512)
+      .childChannelOption(.autoRead, value: false)
+      .childChannelOption(.maxMessagesPerRead, value: 1)
+      .childChannelOption(
+        .recvAllocator,
+        value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16384, maximum: FrameBuffer.readBytesMax))
+      .childChannelOption(
+        .writeBufferWaterMark, value: .init(low: limits.unreadBytesMax / 2, high: limits.unreadBytesMax)
+      )
+      .childChannelInitializer { channel in
+        Peer.of(channel).flatMapThrowing { peer in try seat(peer, channel) }
+      }
+      .withBoundSocket(socket)
+  }
+
+  private func seat(_ peer: Peer?, _ channel: any Channel) throws {
+    guard let peer else { throw ChannelError.eof }
+    let connection = Connection(limits: limits)
+    guard let number = count.enter(peer.principal.uid, limits) else { return turnAway(peer, channel, connection) }
+    let room = room(channel.eventLoop)
+    let caller = caller(peer, number)
+    connection.noteRefusal = { kind in room.refusals.add(kind, caller) }
+    connection.attach(desk(Seat(room: room, connection: connection, peer: peer, caller: caller)))
+    try channel.pipeline.syncOperations.addHandler(connection)
+    room.enter(connection)
+    let bound = NIOLoopBound((room, connection), eventLoop: channel.eventLoop)
+    channel.closeFuture.whenComplete { _ in
+      count.leave(peer.principal.uid)
+      bound.value.0.leave(bound.value.1)
+    }
+  }
+
+  /// Says that there are too many, on the first stream a client uses, and hangs up.
+  private func turnAway(_ peer: Peer, _ channel: any Channel, _ connection: Connection) {
+    try? channel.pipeline.syncOperations.addHandler(connection)
+    room(channel.eventLoop).refusals.add(.busy, caller(peer, 0))
+    let status = WireStatus(.busy, "There are too many connections: close some, then try again.", requestID: nil)
+    connection.refuseOnceOpen(status)
+  }
+
+  private func caller(_ peer: Peer, _ number: UInt64) -> Caller {
+    var caller = Caller(
+      door: door, principalKind: .uid, principal: peer.principal.text, grants: service.grants(to: peer.principal))
+    caller.peerPID = peer.pid
+    caller.peerUID = peer.principal.uid
+    caller.connection = number
+    caller.source = peer.unit
+    return caller
+  }
+}
+
+/// How many are at a door.
+final class DoorCount: Sendable {
+  private struct State {
+    var total = 0
+    var byUser: [UInt32: Int] = [:]
+    var numbers: UInt64 = 0
+  }
+
+  private let state = Mutex(State())
+
+  /// The new connection's number, or nil where there are too many.
+  func enter(_ uid: UInt32, _ limits: DoorLimits) -> UInt64? {
+    state.withLock { state in
+      let mine = state.byUser[uid, default: 0]
+      guard state.total < limits.connectionsMax, mine < limits.connectionsPerCallerMax else { return nil }
+      state.total += 1
+      state.byUser[uid] = mine + 1
+      state.numbers += 1
+      return state.numbers
+    }
+  }
+
+  func leave(_ uid: UInt32) {
+    state.withLock { state in
+      state.total -= 1
+      state.byUser[uid] = state.byUser[uid].flatMap { $0 > 1 ? $0 - 1 : nil }
+    }
+  }
+
+  func facts(_ name: String, _ path: String) -> StatusFacts.Door {
+    let (connections, accepted) = state.withLock { ($0.total, $0.numbers) }
+    return StatusFacts.Door(name: name, path: path, connections: connections, accepted: accepted)
+  }
+}
+
+/// What an event loop knows of its doors.
+final class DoorRoom {
+  let data: DataLoop
+  let refusals: RefusalTally
+  private var connections: [ObjectIdentifier: Connection] = [:]
+
+  init(_ data: DataLoop, on eventLoop: any EventLoop) {
+    self.data = data
+    refusals = RefusalTally(data.service, eventLoop)
+  }
+
+  var isEmpty: Bool { connections.isEmpty }
+
+  func enter(_ connection: Connection) { connections[ObjectIdentifier(connection)] = connection }
+  func leave(_ connection: Connection) { connections[ObjectIdentifier(connection)] = nil }
+
+  /// Takes no further request; each connection closes with its last reply.
+  func finish() { for connection in Array(connections.values) { connection.finish() } }
+
+  func closeNow() {
+    for connection in Array(connections.values) { connection.closeNow() }
+    refusals.note()
+    data.close()
+  }
+}
+
+/// Counts refusals that get no entry of their own, and has them noted once a second.
+final class RefusalTally {
+  private struct Key: Hashable {
+    let principal: [UInt8]
+    let door: UInt8
+    let kind: UnnotedRefusal
+  }
+
+  private let service: KeyService
+  private let eventLoop: any EventLoop
+  private var counts: [Key: (times: UInt64, caller: Caller)] = [:]
+
+  init(_ service: KeyService, _ eventLoop: any EventLoop) {
+    self.service = service
+    self.eventLoop = eventLoop
+  }
+
+  func add(_ kind: UnnotedRefusal, _ caller: Caller) {
+    if counts.isEmpty {
+      let me = NIOLoopBound(self, eventLoop: eventLoop)
+      eventLoop.scheduleTask(in: .seconds(1)) { me.value.note() }
+    }
+    let key = Key(principal: caller.principal, door: caller.door.rawValue, kind: kind)
+    counts[key, default: (0, caller)].times += 1
+  }
+
+  func note() {
+    for (key, count) in counts { service.note(key.kind, times: count.times, by: count.caller) }
+    counts.removeAll()
+  }
+}

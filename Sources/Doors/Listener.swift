@@ -1,0 +1,74 @@
+internal import CLinux
+internal import Glibc
+
+/// Why a door cannot open.
+package enum DoorError: Error, Equatable, Sendable {
+  case pathTooLong(String)
+  case inUse(String)
+  case notASocket(String)
+  case failed(String, call: String, errno: Int32)
+
+  package var sentence: String {
+    switch self {
+    case .pathTooLong(let path):
+      "The socket path \(path) has more than \(DoorSocket.pathBytesMax) bytes: choose a shorter one."
+    case .inUse(let path): "Another service answers at \(path): stop it, or choose another path."
+    case .notASocket(let path): "\(path) is there and is no socket: move it away."
+    case .failed(let path, let call, let errno):
+      "The socket \(path) cannot be opened (\(call) failed with errno \(errno)): check the directory and its owner."
+    }
+  }
+}
+
+/// A Unix socket that is made whole before anyone can see it: bound beside its path, given its mode and group, then
+/// renamed into place.
+package struct DoorSocket: Sendable {
+  /// `sun_path` less its terminating zero.
+  package static let pathBytesMax = 107
+
+  package let path: String
+  package let mode: UInt32
+  package let gid: UInt32?
+
+  package init(path: String, mode: UInt32, gid: UInt32? = nil) {
+    self.path = path
+    self.mode = mode
+    self.gid = gid
+  }
+
+  /// A bound socket, which only has to listen. A socket file that a killed service left behind is replaced; call
+  /// with the log's lock held.
+  func bind() throws(DoorError) -> CInt {
+    let temporary = path + ".new"
+    guard temporary.utf8.count <= Self.pathBytesMax else { throw .pathTooLong(path) }
+    try checkPlace()
+    unsafe unlink(temporary)
+    let descriptor = unsafe ch_bind_unix(temporary)
+    guard descriptor >= 0 else { throw .failed(path, call: "bind", errno: errno) }
+    do throws(DoorError) {
+      try unsafe check(chmod(temporary, mode_t(mode)), "chmod")
+      if let gid { try unsafe check(chown(temporary, uid_t.max, gid), "chown") }
+      try unsafe check(rename(temporary, path), "rename")
+      return descriptor
+    } catch {
+      close(descriptor)
+      unsafe unlink(temporary)
+      throw error
+    }
+  }
+
+  private func check(_ status: CInt, _ call: String) throws(DoorError) {
+    guard status == 0 else { throw .failed(path, call: call, errno: errno) }
+  }
+
+  private func checkPlace() throws(DoorError) {
+    switch unsafe ch_unix_socket_state(path) {
+    case 0: return
+    case 1: throw .inUse(path)
+    case 2: throw .notASocket(path)
+    default: throw .failed(path, call: "lstat", errno: errno)
+    }
+  }
+
+  func remove() { unsafe unlink(path) }
+}

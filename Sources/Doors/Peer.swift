@@ -1,0 +1,41 @@
+package import ChatelaineAccessPolicy
+internal import CLinux
+internal import ChatelaineVocabulary
+internal import Glibc
+internal import NIOCore
+
+/// Who is at the other end of a Unix socket, as the kernel says.
+package struct Peer: Sendable {
+  package let principal: Principal
+  package let pid: UInt32
+  /// The peer's cgroup or systemd unit, where the kernel lets us be sure of it; else empty.
+  package let unit: [UInt8]
+
+  /// Asks the kernel. nil where the socket has no peer.
+  static func of(_ channel: any Channel) -> EventLoopFuture<Peer?> {
+    guard let socket = channel as? any SocketOptionProvider else { return channel.eventLoop.makeSucceededFuture(nil) }
+    let credentials: EventLoopFuture<ch_credentials> = socket.unsafeGetSocketOption(
+      level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
+    let handle: EventLoopFuture<CInt> = socket.unsafeGetSocketOption(
+      level: .socket, name: NIOBSDSocket.Option(rawValue: CInt(CH_SO_PEERPIDFD)))
+    return credentials.and(handle.recover { _ in -1 }).map { credentials, handle in
+      let unit = unit(of: credentials.pid, handle: handle)
+      if handle >= 0 { close(handle) }
+      guard credentials.uid != UInt32.max else { return nil }
+      return Peer(
+        principal: Principal(uid: credentials.uid, gid: credentials.gid), pid: UInt32(max(0, credentials.pid)),
+        unit: unit)
+    }
+  }
+
+  /// The last part of the peer's cgroup, such as `billing.service`.
+  ///
+  /// Read by the pid, then the pid is asked whether it is still the peer: a process that ended meanwhile says
+  /// nothing.
+  private static func unit(of pid: pid_t, handle: CInt) -> [UInt8] {
+    guard handle >= 0 else { return [] }
+    var text = [UInt8](repeating: 0, count: 512)
+    let count = unsafe text.withUnsafeMutableBytes { unsafe ch_cgroup_of(pid, handle, $0.baseAddress, $0.count) }
+    return count > 0 ? Array(text[..<Int(count)]) : []
+  }
+}

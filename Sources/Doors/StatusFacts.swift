@@ -1,0 +1,125 @@
+internal import ChatelaineKeyStore
+internal import ChatelaineAuditTrail
+internal import ChatelaineAuditLog
+package import ChatelaineHardening
+internal import ChatelaineKeyService
+internal import ChatelaineMessages
+package import ChatelaineVocabulary
+internal import Foundation
+internal import SwiftProtobuf
+
+/// What a daemon knows of itself, beside what the hall knows.
+package struct StatusFacts: Sendable {
+  package struct Door: Sendable {
+    package let name: String
+    package let path: String
+    package let connections: Int
+    package let accepted: UInt64
+
+    package init(name: String, path: String, connections: Int, accepted: UInt64) {
+      self.name = name
+      self.path = path
+      self.connections = connections
+      self.accepted = accepted
+    }
+  }
+
+  package struct MasterVersion: Sendable {
+    package let version: UInt32
+    package let seal: String
+    package let keyCheckValue: Digest
+
+    package init(version: UInt32, seal: String, keyCheckValue: Digest) {
+      self.version = version
+      self.seal = seal
+      self.keyCheckValue = keyCheckValue
+    }
+  }
+
+  package var softwareVersion: String
+  package var started: WallTime
+  package var processID: UInt32
+  package var keyringID: Identifier
+  package var masterVersions: [MasterVersion]
+  package var measures: [Measure]
+  package var doors: [Door] = []
+  package var warnings: [String] = []
+  package var diskFreeBytes: UInt64 = 0
+  /// The log's growth since the start.
+  package var logBytesPerEntry: Double = 0
+  package var logBytesPerDay: Double = 0
+
+  package init(
+    softwareVersion: String, started: WallTime, processID: UInt32, keyringID: Identifier,
+    masterVersions: [MasterVersion], measures: [Measure]
+  ) {
+    self.softwareVersion = softwareVersion
+    self.started = started
+    self.processID = processID
+    self.keyringID = keyringID
+    self.masterVersions = masterVersions
+    self.measures = measures
+  }
+
+  func message(of status: ServiceStatus) -> Chatelaine_V1_StatusResponse {
+    .with {
+      $0.version = softwareVersion
+      $0.startedUnixNs = started.nanoseconds
+      $0.processID = processID
+      $0.log = log(status)
+      $0.store.generation = status.storeHead.generation
+      $0.store.root = Data(status.storeHead.root.bytes)
+      $0.keyringID = Data(keyringID.bytes)
+      $0.masterVersions = masterVersions.map { version in
+        .with {
+          $0.version = version.version
+          $0.seal = version.seal
+          $0.keyCheckValue = Data(version.keyCheckValue.bytes)
+          $0.primary = version.version == status.primaryMasterVersion
+        }
+      }
+      $0.measures = measures.map { measure in
+        .with {
+          $0.name = measure.name.rawValue
+          $0.held = measure.isHeld
+          $0.detail = measure.detail
+        }
+      }
+      $0.doors = doors.map { door in
+        .with {
+          $0.name = door.name
+          $0.path = door.path
+          $0.connections = UInt64(door.connections)
+          $0.accepted = door.accepted
+        }
+      }
+      $0.warnings = warnings + Self.warnings(status)
+    }
+  }
+
+  private func log(_ status: ServiceStatus) -> Chatelaine_V1_StatusResponse.Log {
+    let head = status.logHead
+    return .with {
+      $0.logID = Data(head.epoch.logID.bytes)
+      $0.epoch = head.epoch.epoch
+      $0.name = head.epoch.name
+      $0.nextSequence = head.nextSequence
+      $0.segment = head.segment
+      $0.segmentUsedBytes = head.segmentUsedBytes
+      $0.segmentBytes = head.segmentBytes
+      $0.accepting = !status.isLogPoisoned && !status.isLogRefusing
+      $0.diskFreeBytes = diskFreeBytes
+      $0.bytesPerEntry = logBytesPerEntry
+      $0.bytesPerDay = logBytesPerDay
+      $0.daysUntilFull = logBytesPerDay > 0 ? Double(diskFreeBytes) / logBytesPerDay : 0
+    }
+  }
+
+  private static func warnings(_ status: ServiceStatus) -> [String] {
+    var warnings: [String] = []
+    if status.isLogPoisoned { warnings.append("The log's disk failed a sync: nothing is answered until a restart.") }
+    if status.isLogRefusing { warnings.append("The log cannot be written, the disk may be full: nothing is answered.") }
+    if let halt = status.changesHaltedBy { warnings.append(halt.sentence) }
+    return warnings
+  }
+}

@@ -1,0 +1,86 @@
+internal import ChatelaineAuditLog
+internal import ChatelaineConfiguration
+internal import ChatelaineCustody
+internal import ChatelaineDoors
+internal import ChatelaineHardening
+internal import ChatelaineKeyService
+internal import ChatelaineVocabulary
+internal import Glibc
+internal import Synchronization
+
+/// What status says of the process and its disk.
+final class Facts: Sendable {
+  private struct Start {
+    let head: AuditLog.Head
+    let seconds: Double
+  }
+
+  private let facts: Mutex<StatusFacts>
+  private let start: Start
+  private let service: KeyService
+  private let logDirectory: String
+
+  init(
+    _ settings: ServiceConfiguration, _ keyring: OpenedKeyring, _ measures: [Measure], _ service: KeyService
+  ) throws {
+    let seals = zip(keyring.keys.keys, keyring.headers).map { key, header in
+      StatusFacts.MasterVersion(
+        version: key.reference.version, seal: "\(header.seal)", keyCheckValue: key.keyCheckValue)
+    }
+    var now = StatusFacts(
+      softwareVersion: Chatelained.version, started: LogClock.system.wall(), processID: UInt32(getpid()),
+      keyringID: keyring.keys.keyringID, masterVersions: seals, measures: measures)
+    now.warnings = Self.warnings(settings)
+    facts = Mutex(now)
+    start = Start(head: service.logHead, seconds: Self.seconds())
+    self.service = service
+    logDirectory = settings.log.directory
+  }
+
+  func note(_ measure: Measure) { facts.withLock { $0.measures.append(measure) } }
+
+  func now() -> StatusFacts {
+    var facts = facts.withLock { $0 }
+    let head = service.logHead
+    let entries = Double(head.nextSequence - start.head.nextSequence)
+    let bytes = Self.bytes(from: start.head, to: head)
+    let days = (Self.seconds() - start.seconds) / 86_400
+    facts.diskFreeBytes = Self.freeBytes(logDirectory)
+    facts.logBytesPerEntry = entries > 0 ? bytes / entries : 0
+    facts.logBytesPerDay = days > 0 ? bytes / days : 0
+    return facts
+  }
+
+  /// Segments between the two are taken to be as large as the newest.
+  private static func bytes(from old: AuditLog.Head, to new: AuditLog.Head) -> Double {
+    guard new.segment > old.segment else { return Double(new.segmentUsedBytes) - Double(old.segmentUsedBytes) }
+    let between = Double(new.segment - old.segment - 1) * Double(new.segmentBytes)
+    return Double(old.segmentBytes - old.segmentUsedBytes) + between + Double(new.segmentUsedBytes)
+  }
+
+  private static func warnings(_ settings: ServiceConfiguration) -> [String] {
+    var warnings: [String] = []
+    if settings.insecureExampleKeys { warnings.append(Keyring.exampleWarning) }
+    if isSameDisk(settings.keyring.directory, settings.storeDirectory) {
+      warnings.append("The keyring is on the store's filesystem: a copy of that disk has both.")
+    }
+    return warnings
+  }
+
+  private static func isSameDisk(_ a: String, _ b: String) -> Bool {
+    var (one, other) = (stat(), stat())
+    return unsafe stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev
+  }
+
+  private static func freeBytes(_ path: String) -> UInt64 {
+    var disk = statvfs()
+    guard unsafe statvfs(path, &disk) == 0 else { return 0 }
+    return UInt64(disk.f_bavail) * UInt64(disk.f_frsize)
+  }
+
+  private static func seconds() -> Double {
+    var now = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+    return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+  }
+}

@@ -1,0 +1,119 @@
+"""A service of its own for a test: made by `chatelaine init` in a temporary directory, started, stopped, killed."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from wire import Admin, Data  # noqa: E402
+
+
+def binary(name):
+    """Where the build put a program; CHATELAINE_BIN says otherwise."""
+    directory = os.environ.get("CHATELAINE_BIN")
+    if not directory:
+        directory = subprocess.run(
+            ["swift", "build", "--show-bin-path"], check=True, capture_output=True, text=True,
+            cwd=os.path.dirname(os.path.abspath(__file__))).stdout.strip()
+        os.environ["CHATELAINE_BIN"] = directory
+    return os.path.join(directory, name)
+
+
+class House:
+    """`with House() as house:` has a running service; `house.data()` and `house.admin()` connect to it."""
+
+    def __init__(self, parent=None, start=True, settings=None, program=None):
+        self.place = tempfile.mkdtemp(dir=parent, prefix="chatelaine-test-")
+        self.directory = os.path.join(self.place, "house")
+        self.program = program or [binary("chatelained")]
+        self.process = None
+        subprocess.run([binary("chatelaine"), "init", self.directory, "--json"], check=True, stdout=subprocess.DEVNULL)
+        self.config = os.path.join(self.directory, "chatelaine.yaml")
+        self.log = os.path.join(self.directory, "log")
+        self.data_path = os.path.join(self.directory, "run/data.sock")
+        self.admin_path = os.path.join(self.directory, "run/admin.sock")
+        if settings:
+            with open(self.config, "a") as config:
+                config.write(settings)
+        if start:
+            self.start()
+
+    def start(self, wrapper=(), wait=20, environment=None):
+        self.errors = open(os.path.join(self.place, "stderr"), "ab")
+        self.process = subprocess.Popen(
+            [*wrapper, *self.program, "--config", self.config, "--allow-root"], stdout=self.errors,
+            stderr=self.errors, env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **(environment or {})})
+        until = time.monotonic() + wait
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                raise RuntimeError("the service ended with %d:\n%s" % (self.process.returncode, self.printed()))
+            try:
+                Admin(self.admin_path).close()
+                return self
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError("the service did not open its doors:\n" + self.printed())
+
+    def printed(self):
+        with open(os.path.join(self.place, "stderr"), errors="replace") as file:
+            return file.read()
+
+    def stop(self, number=signal.SIGTERM, wait=20):
+        self.process.send_signal(number)
+        return self.process.wait(wait)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(20)
+
+    def data(self, **options):
+        return Data(self.data_path, **options)
+
+    def admin(self, **options):
+        return Admin(self.admin_path, **options)
+
+    def entries(self, *filters):
+        """The log's entries, as `chatelaine audit show --json` has them."""
+        shown = subprocess.run(
+            [binary("chatelaine"), "audit", "show", "--log", self.log, "--json", *filters], check=True,
+            capture_output=True, text=True).stdout
+        return [json.loads(line) for line in shown.splitlines()]
+
+    def verify(self):
+        """The exit status of `chatelaine audit verify`: 0 is valid."""
+        return subprocess.run(
+            [binary("chatelaine"), "audit", "verify", "--log", self.log], stdout=subprocess.DEVNULL).returncode
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Checks:
+    """Counts checks and prints those that fail; `finish` prints the closing line and gives the exit status."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def __call__(self, holds, what):
+        if holds:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print("FAILED:", what, flush=True)
+        return holds
+
+    def finish(self):
+        print("%d passed, %d failed" % (self.passed, self.failed))
+        return 1 if self.failed else 0
