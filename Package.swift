@@ -166,7 +166,7 @@ let package = Package(
       name: "ChatelaineClientTests",
       dependencies: [
         "ChatelaineClient", "ChatelaineSocketBuffers", "ChatelaineTestSupport", "ChatelaineVocabulary", "ChatelaineWire",
-        nio, sockets,
+        "chatelaine", "chatelained", nio, sockets,
       ],
       path: "Tests/ChatelaineClientTests", swiftSettings: strict),
     tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),

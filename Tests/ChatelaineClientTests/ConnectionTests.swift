@@ -5,7 +5,9 @@ import Testing
 
 @Suite("The client's connection")
 struct ConnectionTests {
-  static let echo: ScriptedServer.Script = { request, _ in .bytes(Frames.good(request.stream, request.plaintext + [0])) }
+  static let echo: ScriptedServer.Script = { request, _ in
+    .bytes(Frames.good(request.stream, request.plaintext + [0]))
+  }
 
   /// Runs `body` with a connection to a server that does as `script` says.
   static func with(
@@ -75,7 +77,9 @@ struct ConnectionTests {
     }) { connection, server in
       try await withThrowingTaskGroup(of: Bool.self) { group in
         for number in 0..<64 {
-          group.addTask { try await Self.encrypt(connection, "call \(number)") == Array("call \(number)".utf8) }
+          group.addTask {
+            try await Self.encrypt(connection, "call \(number)") == Array("call \(number)".utf8)
+          }
         }
         for try await isRight in group { #expect(isRight) }
       }
@@ -87,7 +91,8 @@ struct ConnectionTests {
   func refusal() async throws {
     let id = [UInt8](repeating: 0x11, count: 16)
     let detail =
-      Frames.field(1, Array("SOMETHING_NEW".utf8)) + Frames.field(2, id) + [24, 1] + [32, 100] + Frames.receipt
+      Frames.field(1, Array("SOMETHING_NEW".utf8)) + Frames.field(2, id) + [24, 1] + [32, 100]
+      + Frames.receipt
     try await Self.with({ request, _ in
       .bytes(Frames.refusal(request.stream, status: 14, "Wait.", detail: detail))
     }) { connection, _ in
@@ -126,7 +131,9 @@ struct ConnectionTests {
       async let second = Self.code { () throws(ClientError) in try await Self.encrypt(connection, "2") }
       let codes = await [first, second]
       #expect(Set(codes) == [.malformedReply, .connectionLost])
-      #expect(await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "3") } == .connectionLost)
+      #expect(
+        await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "3") }
+          == .connectionLost)
     }
   }
 
@@ -135,7 +142,9 @@ struct ConnectionTests {
     arguments: [Frames.good(9, [1]), Frames.frame(1, [], kind: 1), [0xFF, 0, 0, 0, 0, 0, 0, 1, 2, 0]])
   func foreign(_ bytes: [UInt8]) async throws {
     try await Self.with({ _, _ in .bytes(bytes) }) { connection, _ in
-      #expect(await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "1") } == .connectionLost)
+      #expect(
+        await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "1") }
+          == .connectionLost)
     }
   }
 
@@ -148,12 +157,16 @@ struct ConnectionTests {
     try await Self.with({ _, number in number == 3 ? .close : .nothing }, options: options) { connection, _ in
       let codes = await withTaskGroup(of: ClientError.Code?.self) { group in
         for number in 0..<20 {
-          group.addTask { await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "\(number)") } }
+          group.addTask {
+            await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "\(number)") }
+          }
         }
         return await group.reduce(into: []) { $0.append($1) }
       }
       #expect(codes == Array(repeating: .connectionLost, count: 20))
-      #expect(await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "x") } == .connectionLost)
+      #expect(
+        await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "x") }
+          == .connectionLost)
     }
   }
 
@@ -166,7 +179,9 @@ struct ConnectionTests {
       async let two: Void = connection.close()
       _ = await (one, two)
       #expect(await waiting == .connectionClosed)
-      #expect(await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "x") } == .connectionClosed)
+      #expect(
+        await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "x") }
+          == .connectionClosed)
     }
   }
 
@@ -197,14 +212,16 @@ struct ConnectionTests {
     var options = ConnectionOptions()
     options.inFlightMax = 4
     let kept = Mutex<[ScriptedServer.Request]>([])
-    try await Self.with({ request, _ in
-      kept.withLock { kept in
-        kept.append(request)
-        guard kept.count == 4 else { return .nothing }
-        defer { kept = [] }
-        return .bytes(kept.flatMap { Frames.good($0.stream, $0.plaintext) })
-      }
-    }, options: options) { connection, server in
+    try await Self.with(
+      { request, _ in
+        kept.withLock { kept in
+          kept.append(request)
+          guard kept.count == 4 else { return .nothing }
+          defer { kept = [] }
+          return .bytes(kept.flatMap { Frames.good($0.stream, $0.plaintext) })
+        }
+      }, options: options
+    ) { connection, server in
       async let fifth = Self.code { () throws(ClientError) in
         try await Self.encrypt(connection, "five", CallOptions(timeout: .milliseconds(300)))
       }
@@ -223,7 +240,9 @@ struct ConnectionTests {
     try await Self.with({ request, number in
       number == 1 ? .nothing : .bytes(Frames.good(request.stream, request.plaintext))
     }) { connection, server in
-      let task = Task { await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "x") } }
+      let task = Task {
+        await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "x") }
+      }
       #expect(await Self.eventually { server.requests.count == 1 })
       task.cancel()
       #expect(await task.value == .cancelled)
@@ -243,16 +262,34 @@ struct ConnectionTests {
   func local() async throws {
     try await Self.with(Self.echo) { connection, server in
       let long = [UInt8](repeating: 0, count: 1 << 20 + 1)
-      #expect(await Self.code { () throws(ClientError) in try await connection.encrypt(long, tenant: "acme", key: "k") } == .limitExceeded)
-      #expect(await Self.code { () throws(ClientError) in try await connection.encrypt([], tenant: "ACME", key: "k") } == .invalidRequest)
-      #expect(await Self.code { () throws(ClientError) in try await connection.encrypt([], tenant: "acme", key: "") } == .invalidRequest)
-      #expect(await Self.code { () throws(ClientError) in try await connection.encryptBatch([], tenant: "acme", key: "k") } == .limitExceeded)
+      #expect(
+        await Self.code { () throws(ClientError) in
+          try await connection.encrypt(long, tenant: "acme", key: "k")
+        } == .limitExceeded)
+      #expect(
+        await Self.code { () throws(ClientError) in try await connection.encrypt([], tenant: "ACME", key: "k")
+        } == .invalidRequest)
+      #expect(
+        await Self.code { () throws(ClientError) in try await connection.encrypt([], tenant: "acme", key: "")
+        } == .invalidRequest)
+      #expect(
+        await Self.code { () throws(ClientError) in
+          try await connection.encryptBatch([], tenant: "acme", key: "k")
+        } == .limitExceeded)
       let many = [BatchItem](repeating: BatchItem([1]), count: 1025)
-      #expect(await Self.code { () throws(ClientError) in try await connection.encryptBatch(many, tenant: "acme", key: "k") } == .limitExceeded)
+      #expect(
+        await Self.code { () throws(ClientError) in
+          try await connection.encryptBatch(many, tenant: "acme", key: "k")
+        } == .limitExceeded)
       let wide = Dictionary(uniqueKeysWithValues: (0..<17).map { ("k\($0)", "v") })
-      #expect(await Self.code { () throws(ClientError) in try await connection.encrypt([], tenant: "acme", key: "k", context: wide) } == .limitExceeded)
+      #expect(
+        await Self.code { () throws(ClientError) in
+          try await connection.encrypt([], tenant: "acme", key: "k", context: wide)
+        } == .limitExceeded)
       let actor = CallOptions(actor: String(repeating: "a", count: 257))
-      #expect(await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "x", actor) } == .limitExceeded)
+      #expect(
+        await Self.code { () throws(ClientError) in try await Self.encrypt(connection, "x", actor) }
+          == .limitExceeded)
       #expect(server.byteCount == 0)
       _ = try await connection.encrypt(Array(long.dropLast()), tenant: "acme", key: "k")
       #expect(server.requests.last?.plaintext.count == 1 << 20, "the control: one byte less is sent")
