@@ -117,14 +117,6 @@ let package = Package(
       knows: ["AuditLog", "AuditTrail", "Configuration", "Custody", "Hardening", "KeyService", "KeyStore"]),
 
     room("SocketBuffers", knows: ["CLinux", "Wire"], uses: [nio]),
-    .target(
-      name: "ChatelaineClient",
-      dependencies: [
-        "ChatelaineEnvelopes", "ChatelaineSocketBuffers", "ChatelaineVocabulary", "ChatelaineWire", nio, sockets,
-      ],
-      path: "Sources/ChatelaineClient", swiftSettings: strict),
-    room("AdminClient", knows: ["ChatelaineClient", "Messages"], uses: [protobuf]),
-
     room(
       "Doors",
       knows: [
@@ -132,6 +124,13 @@ let package = Package(
         "Primitives", "SecretMemory", "SocketBuffers", "Vocabulary", "Wire",
       ],
       uses: [protobuf, nio, sockets]),
+    .target(
+      name: "ChatelaineClient",
+      dependencies: [
+        "ChatelaineEnvelopes", "ChatelaineSocketBuffers", "ChatelaineVocabulary", "ChatelaineWire", nio, sockets,
+      ],
+      path: "Sources/ChatelaineClient", swiftSettings: strict),
+    room("AdminClient", knows: ["ChatelaineClient", "Messages"], uses: [protobuf]),
 
     tool(
       "chatelaine",
@@ -175,7 +174,7 @@ let package = Package(
       name: "WireTests", dependencies: ["ChatelaineVocabulary", "ChatelaineWire", protobuf],
       path: "Tests/WireTests", swiftSettings: [.swiftLanguageMode(.v6), .enableUpcomingFeature("InternalImportsByDefault")]),
     tests("AccessPolicy", knows: ["AccessPolicy", "Vocabulary"]),
-    tests("Configuration", knows: ["AccessPolicy", "Configuration", "TestSupport", "Vocabulary"]),
+    tests("Configuration", knows: ["AccessPolicy", "Configuration", "TestSupport", "Vocabulary"], uses: [yams]),
     tests("SecretMemory", knows: ["CLinux", "TestSupport", "SecretMemory"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),
