@@ -48,7 +48,8 @@ public final class ChatelaineConnection: Sendable {
         .channelOption(
           .recvAllocator,
           value: AdaptiveRecvByteBufferAllocator(
-            minimum: 4096, initial: 16384, maximum: FrameBuffer.readBytesMax))
+            minimum: 4096, initial: 16384, maximum: FrameBuffer.readBytesMax)
+        )
         .connect(unixDomainSocketPath: path).get()
       let table = try await admit(channel, server, options).get()
       return ChatelaineConnection(channel: channel, table: table, options: options)

@@ -64,6 +64,7 @@ final class RunningService {
 
   /// The build puts executables beside the test bundle.
   private static func program(_ name: String) -> URL {
-    URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().appending(path: name)
+    URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().appending(
+      path: name)
   }
 }

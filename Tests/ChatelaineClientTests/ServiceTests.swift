@@ -37,7 +37,8 @@ struct ServiceTests {
       #expect(nothing.value.isEmpty)
 
       let issued = try await connection.issueDataKey(tenant: "acme", key: "k", context: context)
-      let unwrapped = try await connection.unwrapDataKey(issued.value.wrapped, tenant: "acme", context: context)
+      let unwrapped = try await connection.unwrapDataKey(
+        issued.value.wrapped, tenant: "acme", context: context)
       #expect(unwrapped.value == issued.value.key && unwrapped.value.count == 32)
       let wrapped = try await connection.issueWrappedDataKey(tenant: "acme", key: "k")
       #expect(wrapped.value.count == 148)
@@ -69,7 +70,10 @@ struct ServiceTests {
         }
       }
       let others = try await connection.decryptBatch(envelopes.map { BatchItem($0) }, tenant: "other")
-      #expect(others.value.allSatisfy { if case .failure(let e) = $0 { e.code == .decryptionFailed } else { false } })
+      #expect(
+        others.value.allSatisfy {
+          if case .failure(let e) = $0 { e.code == .decryptionFailed } else { false }
+        })
     }
   }
 
@@ -94,14 +98,18 @@ struct ServiceTests {
     }
   }
 
-  @Test("What is refused comes typed: other tenants, unknown keys, disabled keys, a plaintext at the limit is not")
+  @Test(
+    "What is refused comes typed: other tenants, unknown keys, disabled keys, a plaintext at the limit is not"
+  )
   func refusals() async throws {
     try await Self.with { connection, service in
       let text = [UInt8](repeating: 7, count: 1 << 20)
       let sealed = try await connection.encrypt(text, tenant: "acme", key: "k").value
       let opened = try await connection.decrypt(sealed, tenant: "acme").value
       #expect(opened == text)
-      let stranger = await Self.code { () throws(ClientError) in try await connection.decrypt(sealed, tenant: "other") }
+      let stranger = await Self.code { () throws(ClientError) in
+        try await connection.decrypt(sealed, tenant: "other")
+      }
       #expect(stranger == .decryptionFailed)
       let unknown = await Self.code { () throws(ClientError) in
         try await connection.encrypt([1], tenant: "acme", key: "none")
