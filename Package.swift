@@ -156,7 +156,11 @@ let package = Package(
       path: "Tests/LogSupport"),
     tests("Tidy", knows: ["TestSupport"]),
     .testTarget(
-      name: "ChatelaineClientTests", dependencies: ["ChatelaineClient", "ChatelaineTestSupport", "ChatelaineVocabulary", "ChatelaineWire"],
+      name: "ChatelaineClientTests",
+      dependencies: [
+        "ChatelaineClient", "ChatelaineSocketBuffers", "ChatelaineTestSupport", "ChatelaineVocabulary", "ChatelaineWire",
+        "chatelaine", "chatelained", nio, sockets,
+      ],
       path: "Tests/ChatelaineClientTests", swiftSettings: strict),
     tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
     // The generated messages, and the pointers that stand in for a socket's buffers, know nothing of our settings.
