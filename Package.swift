@@ -163,7 +163,7 @@ let package = Package(
       name: "WireTests", dependencies: ["ChatelaineVocabulary", "ChatelaineWire", protobuf],
       path: "Tests/WireTests", swiftSettings: [.swiftLanguageMode(.v6), .enableUpcomingFeature("InternalImportsByDefault")]),
     tests("AccessPolicy", knows: ["AccessPolicy", "Vocabulary"]),
-    tests("Configuration", knows: ["AccessPolicy", "Configuration", "TestSupport", "Vocabulary"]),
+    tests("Configuration", knows: ["AccessPolicy", "Configuration", "TestSupport", "Vocabulary"], uses: [yams]),
     tests("SecretMemory", knows: ["CLinux", "TestSupport", "SecretMemory"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),
