@@ -86,6 +86,8 @@ class Order:
 
     def synced(self, call):
         if call.result != 0:
+            # why: the kernel may have dropped what was written; no later sync makes up for it.
+            self.waiting[call.file] = []
             return
         self.syncs += 1
         rest = []
