@@ -5,6 +5,7 @@ import PackageDescription
 // `import` in Sources against this table, because SwiftPM alone lets a transitive import through.
 //
 //   street    chatelaine (CLI)   chatelained (daemon)   ChatelaineClient
+//             AdminClient        the operator's calls, typed, over ChatelaineClient
 //             Exits              one sentence and one status for each error, the same in both programs
 //   hall      KeyService         one file a use case; ties store, log and keyring together
 //   rooms     AccessPolicy       who may do what: a principal's grants; no I/O, no clock
@@ -35,7 +36,8 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 /// The target of a room, or of a C module, by its short name.
 func target(_ name: String) -> Target.Dependency {
   let isC = name.first == "C" && name.dropFirst().first!.isUppercase
-  return .byName(name: isC || name == name.lowercased() ? name : "Chatelaine" + name)
+  let isWhole = isC || name == name.lowercased() || name == "ChatelaineClient"
+  return .byName(name: isWhole ? name : "Chatelaine" + name)
 }
 
 /// A library target and the only rooms it may know.
@@ -114,19 +116,27 @@ let package = Package(
       "Exits",
       knows: ["AuditLog", "AuditTrail", "Configuration", "Custody", "Hardening", "KeyService", "KeyStore"]),
 
+    room("SocketBuffers", knows: ["CLinux", "Wire"], uses: [nio]),
     room(
       "Doors",
       knows: [
         "AccessPolicy", "AuditLog", "AuditTrail", "CLinux", "Envelopes", "Hardening", "KeyService", "KeyStore", "Messages",
-        "Primitives", "SecretMemory", "Vocabulary", "Wire",
+        "Primitives", "SecretMemory", "SocketBuffers", "Vocabulary", "Wire",
       ],
       uses: [protobuf, nio, sockets]),
+    .target(
+      name: "ChatelaineClient",
+      dependencies: [
+        "ChatelaineEnvelopes", "ChatelaineSocketBuffers", "ChatelaineVocabulary", "ChatelaineWire", nio, sockets,
+      ],
+      path: "Sources/ChatelaineClient", swiftSettings: strict),
+    room("AdminClient", knows: ["ChatelaineClient", "Messages"], uses: [protobuf]),
 
     tool(
       "chatelaine",
       knows: [
-        "AuditLog", "AuditTrail", "Configuration", "Custody", "Envelopes", "Exits", "Hardening", "KeyService", "Primitives",
-        "Vocabulary",
+        "AdminClient", "AuditLog", "AuditTrail", "ChatelaineClient", "Configuration", "Custody", "Envelopes", "Exits",
+        "Hardening", "KeyService", "Messages", "Primitives", "Vocabulary",
       ], uses: [arguments]),
     tool(
       "chatelained",
@@ -139,9 +149,6 @@ let package = Package(
       knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [arguments]),
     tool("chatelaine-drill", knows: ["AuditLog", "AuditTrail", "Vocabulary"]),
 
-    .target(
-      name: "ChatelaineClient", dependencies: ["ChatelaineEnvelopes", "ChatelaineVocabulary"],
-      path: "Sources/ChatelaineClient", swiftSettings: strict),
     tool(
       "chatelaine-tour",
       knows: [
@@ -155,7 +162,7 @@ let package = Package(
       path: "Tests/LogSupport"),
     tests("Tidy", knows: ["TestSupport"]),
     .testTarget(
-      name: "ChatelaineClientTests", dependencies: ["ChatelaineClient", "ChatelaineTestSupport"],
+      name: "ChatelaineClientTests", dependencies: ["ChatelaineClient", "ChatelaineTestSupport", "ChatelaineVocabulary", "ChatelaineWire"],
       path: "Tests/ChatelaineClientTests", swiftSettings: strict),
     tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
     // The generated messages, and the pointers that stand in for a socket's buffers, know nothing of our settings.

@@ -3,6 +3,7 @@ internal import ChatelaineAuditLog
 internal import ChatelaineKeyService
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
+internal import ChatelaineSocketBuffers
 internal import ChatelaineVocabulary
 internal import ChatelaineWire
 internal import NIOCore
