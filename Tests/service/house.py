@@ -101,9 +101,13 @@ class House:
         return subprocess.run(
             [binary("chatelaine"), "audit", "verify", "--log", self.log], stdout=subprocess.DEVNULL).returncode
 
-    def close(self):
+    def end(self):
+        """No process is left of it."""
         if self.process and self.process.poll() is None:
             self.kill()
+
+    def close(self):
+        self.end()
         shutil.rmtree(self.place, ignore_errors=True)
 
     def __enter__(self):

@@ -13,7 +13,7 @@ import segments
 from house import Checks, House
 from traffic import Journal, Load, furnish, missing, operator_lost, undecryptable
 
-KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 100 if os.environ.get("CHATELAINE_SLOW") else 12
+KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 100 if os.environ.get("CHATELAINE_SLOW") else 20
 KILLS_A_HOUSE = 10
 
 
@@ -30,7 +30,7 @@ def kill_while_starting(house):
 def kill_once(check, house, seed, all_acks):
     """One kill; what was acknowledged in it."""
     load = Load(house, seed=seed)
-    time.sleep(random.uniform(0.05, 0.9))
+    time.sleep(random.uniform(0.02, 0.6))
     house.kill()
     journal = load.end()
     all_acks += journal.acks

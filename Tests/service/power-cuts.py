@@ -32,7 +32,7 @@ class Total:
 def cut_once(house, disk, environment, seed):
     """Load until the power goes; what was acknowledged, and the operator who knows what it did."""
     load = Load(house, seed=seed)
-    time.sleep(random.uniform(0.2, 0.8))
+    time.sleep(random.uniform(0.1, 0.5))
     house.process.send_signal(signal.SIGSTOP)
     time.sleep(0.02)
     disk.cut()
