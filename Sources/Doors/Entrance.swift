@@ -32,6 +32,11 @@ struct Entrance: Sendable {
   /// Serves a bound socket.
   func listen(on socket: CInt, _ group: MultiThreadedEventLoopGroup) -> EventLoopFuture<any Channel> {
     ServerBootstrap(group: group)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(AcceptPause())
+        }
+      }
       .childChannelOption(.autoRead, value: false)
       .childChannelOption(.maxMessagesPerRead, value: 1)
       .childChannelOption(
@@ -84,6 +89,19 @@ struct Entrance: Sendable {
     caller.connection = number
     caller.source = peer.unit
     return caller
+  }
+}
+
+/// With no descriptor left for who comes, asks for one ten times a second, not without end.
+private final class AcceptPause: ChannelInboundHandler {
+  typealias InboundIn = any Channel
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    let listener = context.channel
+    try? listener.syncOptions?.setOption(.autoRead, value: false)
+    context.eventLoop.scheduleTask(in: .milliseconds(100)) {
+      try? listener.syncOptions?.setOption(.autoRead, value: true)
+    }
   }
 }
 

@@ -244,7 +244,8 @@ def no_descriptors(scene):
     pid, here = scene.house.process.pid, scene.caller()
     here.decrypt("acme", scene.envelope, CONTEXT)
     count = max(int(one) for one in os.listdir("/proc/%d/fd" % pid)) + 1
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE, (count, count))
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (count, before[1]))
     waiting = [scene.caller(timeout=30) for _ in range(60)]
     for caller in waiting:
         caller.send(DATA, "Decrypt", Data.message("acme", None, scene.envelope, CONTEXT))
