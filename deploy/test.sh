@@ -37,6 +37,7 @@ else
 fi
 run "command line: keyring and envelope" Tests/cli/keyring.sh "$debug/chatelaine"
 run "command line: init and check" Tests/cli/init.sh "$debug"
+run "command line: a running service" Tests/cli/service.sh "$debug"
 run "command line: audit" Tests/cli/audit.sh "$debug/chatelaine"
 export CHATELAINE_DRILL="$release/chatelaine-drill"
 run "log faults" Tests/faults/log-faults.sh

@@ -19,7 +19,8 @@ package struct AdminClient: Sendable {
     try await call("Status", Chatelaine_V1_StatusRequest.with { $0.attribution = attribution })
   }
 
-  package func createTenant(_ tenant: String) async throws(ClientError) -> Chatelaine_V1_CreateTenantResponse {
+  package func createTenant(_ tenant: String) async throws(ClientError) -> Chatelaine_V1_CreateTenantResponse
+  {
     try await call(
       "CreateTenant",
       Chatelaine_V1_CreateTenantRequest.with {
@@ -29,7 +30,8 @@ package struct AdminClient: Sendable {
   }
 
   /// One page, from behind `after` on.
-  package func listTenants(after: String = "") async throws(ClientError) -> Chatelaine_V1_ListTenantsResponse {
+  package func listTenants(after: String = "") async throws(ClientError) -> Chatelaine_V1_ListTenantsResponse
+  {
     try await call(
       "ListTenants",
       Chatelaine_V1_ListTenantsRequest.with {

@@ -28,7 +28,11 @@ int ch_random(void *bytes, size_t count) {
 }
 
 void ch_wipe(void *bytes, size_t count) {
+#ifdef CHATELAINE_TEST_UNWIPED
+  (void)bytes, (void)count;
+#else
   if (count) explicit_bzero(bytes, count);
+#endif
 }
 
 static size_t page(void) { return (size_t)sysconf(_SC_PAGESIZE); }
@@ -64,6 +68,9 @@ void *ch_secret_map(size_t count, int allow, unsigned *held) {
   uint8_t *base = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED) return NULL;
   uint8_t *data = base + guard;
+#ifdef CHATELAINE_TEST_READABLE
+  allow &= ~CH_ALLOW_MEMFD_SECRET;
+#endif
   if (!(allow & CH_ALLOW_MEMFD_SECRET && map_memfd(data, count, held) == 0) &&
       map_anonymous(data, count, allow & CH_ALLOW_UNLOCKED, held) != 0) {
     int reason = errno;

@@ -38,7 +38,11 @@ final class CallTable: ChannelInboundHandler {
   }
 
   func cancel(_ token: CallToken) {
-    giveUp { $0.token === token } error: { .cancelled($0) }
+    giveUp {
+      $0.token === token
+    } error: {
+      .cancelled($0)
+    }
   }
 
   /// Ends every call with an error of its kind, and the connection.
@@ -77,7 +81,9 @@ final class CallTable: ChannelInboundHandler {
   // MARK: Out
 
   private func sendWaiting() {
-    while ending == nil, sent.count + abandoned.count < inFlightMax, let call = waiting.popFirst() { send(call) }
+    while ending == nil, sent.count + abandoned.count < inFlightMax, let call = waiting.popFirst() {
+      send(call)
+    }
   }
 
   private func send(_ call: any PendingCall) {
@@ -93,7 +99,9 @@ final class CallTable: ChannelInboundHandler {
     context.write(wrapOutboundOut(frame), promise: promise)
     flushLater(context)
     // why: numbers of streams only grow, so a connection ends with them.
-    if nextStream > UInt32.max - 2 { end(.connectionLost("The connection has made all the calls it can: connect again.")) }
+    if nextStream > UInt32.max - 2 {
+      end(.connectionLost("The connection has made all the calls it can: connect again."))
+    }
   }
 
   /// Once for all calls that start in one turn of the loop.
@@ -168,7 +176,11 @@ final class CallTable: ChannelInboundHandler {
   private func endLate() {
     alarm = nil
     let now = NIODeadline.now()
-    giveUp { $0.deadline <= now } error: { .late($0) }
+    giveUp {
+      $0.deadline <= now
+    } error: {
+      .late($0)
+    }
     let next = (sent.values.map(\.deadline) + waiting.map(\.deadline)).min()
     if let next { setAlarm(at: next) }
   }
@@ -188,11 +200,13 @@ final class CallTable: ChannelInboundHandler {
 
 extension ClientError {
   static func connectionLost(_ sentence: String = "The connection ended.") -> ClientError {
-    ClientError(.connectionLost, sentence + " A call without a reply may have been done.", retry: .withSameRequestID)
+    ClientError(
+      .connectionLost, sentence + " A call without a reply may have been done.", retry: .withSameRequestID)
   }
 
   static let malformedReply = ClientError(
-    .malformedReply, "The reply is not one of this method: update this library, or look at who serves the socket.")
+    .malformedReply,
+    "The reply is not one of this method: update this library, or look at who serves the socket.")
 
   fileprivate static func late(_ call: any PendingCall) -> ClientError {
     ClientError(.deadlineExceeded, "There was no reply in time.", retry: .withSameRequestID).about(call)
@@ -217,6 +231,7 @@ extension ClientError {
       }
     self.init(
       status.code.isEmpty ? .internal : Code(rawValue: status.code), status.message,
-      requestID: status.requestID.map { RequestID($0) }, retry: retry, receipt: status.receipt.map { Receipt($0) })
+      requestID: status.requestID.map { RequestID($0) }, retry: retry,
+      receipt: status.receipt.map { Receipt($0) })
   }
 }

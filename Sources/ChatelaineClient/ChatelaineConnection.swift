@@ -1,5 +1,6 @@
 internal import ChatelaineSocketBuffers
 internal import ChatelaineVocabulary
+internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 
@@ -44,6 +45,11 @@ public final class ChatelaineConnection: Sendable {
     do {
       let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
         .channelOption(.autoRead, value: false)
+        .channelOption(
+          .recvAllocator,
+          value: AdaptiveRecvByteBufferAllocator(
+            minimum: 4096, initial: 16384, maximum: FrameBuffer.readBytesMax)
+        )
         .connect(unixDomainSocketPath: path).get()
       let table = try await admit(channel, server, options).get()
       return ChatelaineConnection(channel: channel, table: table, options: options)
@@ -94,13 +100,15 @@ public final class ChatelaineConnection: Sendable {
     }
   }
 
+  private static let timeoutMax = Duration.seconds(86_400)
+
   func perform<Value: Sendable>(
     _ outgoing: Outgoing, timeout: Duration?, read: @escaping Call<Value>.Reader
   ) async throws(ClientError) -> Value {
     guard outgoing.fits else {
       throw ClientError(.limitExceeded, "The request is larger than 4 MiB, contexts included: split it.")
     }
-    let deadline = NIODeadline.now() + TimeAmount(timeout ?? options.timeout)
+    let deadline = NIODeadline.now() + TimeAmount(min(timeout ?? options.timeout, Self.timeoutMax))
     let (token, table, loop) = (CallToken(), self.table, channel.eventLoop)
     let result = await withTaskCancellationHandler {
       await withCheckedContinuation { (continuation: Call<Value>.Continuation) in
@@ -120,16 +128,25 @@ extension ClientError {
     let found = uid.map { "uid \($0)" } ?? "nobody the kernel knows"
     return ClientError(
       .wrongServer,
-      "The socket is served by \(found), not by uid \(expected), so nothing was sent: look at who runs the service.")
+      "The socket is served by \(found), not by uid \(expected), so nothing was sent: look at who runs the service."
+    )
   }
 
   fileprivate init(connecting error: any Error, path: String) {
-    let reason =
-      switch error {
-      case let error as IOError: String(describing: error.description)
-      case is SocketAddressError: "a socket's path has 1 to 107 bytes"
-      default: String(describing: error)
-      }
-    self.init(.connectFailed, "There is no connection to \(path): \(reason).", retry: .after(.seconds(1)))
+    self.init(
+      .connectFailed, "There is no connection to \(path): \(Self.reason(error)).", retry: .after(.seconds(1)))
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    guard let error = error as? IOError else {
+      return error is SocketAddressError ? "a socket's path has 1 to 107 bytes" : String(describing: error)
+    }
+    switch error.errnoCode {
+    case ENOENT: return "there is no such socket, is the service running"
+    case ECONNREFUSED: return "nobody listens there, is the service running"
+    case EACCES: return "you may not use this socket"
+    case EAGAIN: return "too many wait there already"
+    default: return "errno \(error.errnoCode)"
+    }
   }
 }

@@ -45,7 +45,8 @@ public struct ClientError: Error, Equatable, Sendable, CustomStringConvertible {
 
   /// An error as the library makes it; for tests of yours.
   public init(
-    _ code: Code, _ sentence: String, requestID: RequestID? = nil, retry: Retry = .never, receipt: Receipt? = nil
+    _ code: Code, _ sentence: String, requestID: RequestID? = nil, retry: Retry = .never,
+    receipt: Receipt? = nil
   ) {
     self.code = code
     self.sentence = sentence

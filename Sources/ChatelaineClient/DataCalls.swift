@@ -12,7 +12,8 @@ extension ChatelaineConnection {
     options: CallOptions = CallOptions()
   ) async throws(ClientError) -> Reply<[UInt8]> {
     let request = try DataRequest(.encrypt, tenant, key, [BatchItem(plaintext, context: context)], options)
-    return try await send(request) { reply, bytes throws(MalformedBytes) in try reply.copy(reply.first, bytes) }
+    return try await send(request) { reply, bytes throws(MalformedBytes) in try reply.copy(reply.first, bytes)
+    }
   }
 
   /// Decrypts an envelope of a tenant. Whatever does not fit, the answer is ``ClientError/Code/decryptionFailed``.
@@ -24,7 +25,9 @@ extension ChatelaineConnection {
     _ envelope: [UInt8], tenant: String, context: [String: String] = [:], options: CallOptions = CallOptions()
   ) async throws(ClientError) -> Reply<[UInt8]> {
     let request = try DataRequest(.decrypt, tenant, nil, [BatchItem(envelope, context: context)], options)
-    return try await send(request) { reply, bytes throws(MalformedBytes) in reply.copyOrEmpty(reply.first, bytes) }
+    return try await send(request) { reply, bytes throws(MalformedBytes) in
+      reply.copyOrEmpty(reply.first, bytes)
+    }
   }
 
   /// Makes a fresh data key under the current version of a key.
@@ -43,15 +46,18 @@ extension ChatelaineConnection {
   ) async throws(ClientError) -> Reply<[UInt8]> {
     let items = [BatchItem([], context: context)]
     let request = try DataRequest(.issueDataKey, tenant, key, items, options, wrappedOnly: true)
-    return try await send(request) { reply, bytes throws(MalformedBytes) in try reply.copy(reply.first, bytes) }
+    return try await send(request) { reply, bytes throws(MalformedBytes) in try reply.copy(reply.first, bytes)
+    }
   }
 
   /// Unwraps a data key that was issued to the tenant with this context: 32 bytes, secret.
   public func unwrapDataKey(
     _ wrapped: [UInt8], tenant: String, context: [String: String] = [:], options: CallOptions = CallOptions()
   ) async throws(ClientError) -> Reply<[UInt8]> {
-    let request = try DataRequest(.unwrapDataKey, tenant, nil, [BatchItem(wrapped, context: context)], options)
-    return try await send(request) { reply, bytes throws(MalformedBytes) in try reply.copy(reply.first, bytes) }
+    let request = try DataRequest(
+      .unwrapDataKey, tenant, nil, [BatchItem(wrapped, context: context)], options)
+    return try await send(request) { reply, bytes throws(MalformedBytes) in try reply.copy(reply.first, bytes)
+    }
   }
 
   /// Moves an envelope to the current version of its key. The same bytes where it is there already.
@@ -59,7 +65,8 @@ extension ChatelaineConnection {
     envelope: [UInt8], tenant: String, context: [String: String] = [:], options: CallOptions = CallOptions()
   ) async throws(ClientError) -> Reply<[UInt8]> {
     let request = try DataRequest(.rewrap, tenant, nil, [BatchItem(envelope, context: context)], options)
-    return try await send(request) { reply, bytes throws(MalformedBytes) in try reply.copy(reply.first, bytes) }
+    return try await send(request) { reply, bytes throws(MalformedBytes) in try reply.copy(reply.first, bytes)
+    }
   }
 
   /// Moves a wrapped data key to the current version of its key. What it encrypted need not be touched.
@@ -69,7 +76,9 @@ extension ChatelaineConnection {
   ) async throws(ClientError) -> Reply<[UInt8]> {
     let items = [BatchItem(wrapped, context: context)]
     let request = try DataRequest(.rewrap, tenant, nil, items, options, isWrappedDataKey: true)
-    return try await send(request) { reply, bytes throws(MalformedBytes) in try reply.copy(reply.second, bytes) }
+    return try await send(request) { reply, bytes throws(MalformedBytes) in
+      try reply.copy(reply.second, bytes)
+    }
   }
 
   // MARK: Batches
@@ -79,7 +88,9 @@ extension ChatelaineConnection {
     _ items: [BatchItem], tenant: String, key: String, options: CallOptions = CallOptions()
   ) async throws(ClientError) -> Reply<[Result<[UInt8], ClientError>]> {
     let request = try DataRequest(.encryptBatch, tenant, key, items, options)
-    return try await send(request) { reply, bytes throws(MalformedBytes) in try reply.answers(items.count, bytes) }
+    return try await send(request) { reply, bytes throws(MalformedBytes) in
+      try reply.answers(items.count, bytes)
+    }
   }
 
   /// Decrypts up to 1,024 envelopes of one tenant, together at most 1 MiB of plaintext, with one entry in the log: a
@@ -88,7 +99,9 @@ extension ChatelaineConnection {
     _ items: [BatchItem], tenant: String, options: CallOptions = CallOptions()
   ) async throws(ClientError) -> Reply<[Result<[UInt8], ClientError>]> {
     let request = try DataRequest(.decryptBatch, tenant, nil, items, options)
-    return try await send(request) { reply, bytes throws(MalformedBytes) in try reply.answers(items.count, bytes) }
+    return try await send(request) { reply, bytes throws(MalformedBytes) in
+      try reply.answers(items.count, bytes)
+    }
   }
 
   private func send<Value: Sendable>(
@@ -96,7 +109,8 @@ extension ChatelaineConnection {
     read: @escaping @Sendable (KeyReply, Span<UInt8>) throws(MalformedBytes) -> Value
   ) async throws(ClientError) -> Reply<Value> {
     let method = request.method
-    return try await perform(request.outgoing, timeout: request.timeout) { bytes, range throws(MalformedBytes) in
+    return try await perform(request.outgoing, timeout: request.timeout) {
+      bytes, range throws(MalformedBytes) in
       let reply = try KeyReply(method, bytes, in: range)
       guard let receipt = reply.receipt else { throw MalformedBytes() }
       return Reply(value: try read(reply, bytes), receipt: Receipt(receipt))

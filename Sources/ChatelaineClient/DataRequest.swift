@@ -15,7 +15,9 @@ struct DataRequest: Sendable {
     try Self.checkSizes(method, items)
     let writer = KeyRequestWriter(
       method, tenant: try Self.parsed(.tenant) { () throws(InvalidName) in try TenantID(tenant) },
-      key: try Self.parsed(.key) { () throws(InvalidName) in try key.map { (key) throws(InvalidName) in try KeyName(key) } },
+      key: try Self.parsed(.key) { () throws(InvalidName) in
+        try key.map { (key) throws(InvalidName) in try KeyName(key) }
+      },
       contexts: try items.map { (item) throws(ClientError) in try EncryptionContext(item.context) },
       attribution: try WireAttribution(options), wrappedOnly: wrappedOnly, isWrappedDataKey: isWrappedDataKey)
     self.method = method
@@ -36,7 +38,8 @@ struct DataRequest: Sendable {
     guard (1...Limits.batchItemsMax).contains(items.count) else { throw ClientError(.batchSize) }
     var total = 0
     for item in items { total += item.bytes.count }
-    let overhead = method == .encrypt || method == .encryptBatch ? 0 : EnvelopeDescription.overheadByteCount * items.count
+    let overhead =
+      method == .encrypt || method == .encryptBatch ? 0 : EnvelopeDescription.overheadByteCount * items.count
     guard total <= Limits.plaintextBytesMax + overhead else { throw ClientError(.plaintextTooLong) }
   }
 
@@ -65,7 +68,9 @@ extension WireAttribution {
     requestID = options.requestID?.identifier
     actor = Array(options.actor.utf8)
     purpose = Array(options.purpose.utf8)
-    guard max(actor.count, purpose.count) <= Limits.callerTextBytesMax else { throw ClientError(.callerTextTooLong) }
+    guard max(actor.count, purpose.count) <= Limits.callerTextBytesMax else {
+      throw ClientError(.callerTextTooLong)
+    }
   }
 }
 

@@ -19,7 +19,7 @@ public struct ServerIdentity: Hashable, Sendable {
 public struct ConnectionOptions: Sendable {
   /// Calls that are with the service at one time, 1 to 1,024; more wait here for their turn.
   public var inFlightMax = 256
-  /// How long a call may take where it says nothing else, its wait for a turn included.
+  /// How long a call may take where it says nothing else, its wait for a turn included; a day at most.
   public var timeout = Duration.seconds(10)
 
   /// The defaults.
@@ -38,7 +38,8 @@ public struct CallOptions: Sendable {
   public var timeout: Duration?
 
   /// What a call says of itself.
-  public init(requestID: RequestID? = nil, actor: String = "", purpose: String = "", timeout: Duration? = nil) {
+  public init(requestID: RequestID? = nil, actor: String = "", purpose: String = "", timeout: Duration? = nil)
+  {
     self.requestID = requestID
     self.actor = actor
     self.purpose = purpose

@@ -15,7 +15,8 @@ struct Outgoing: Sendable {
 
   private func messageByteCount(_ timeout: UInt64) -> Int {
     TtrpcRequest.byteCount(
-      service: service.span, method: method.span, payloadByteCount: payloadByteCount, timeoutNanoseconds: timeout)
+      service: service.span, method: method.span, payloadByteCount: payloadByteCount,
+      timeoutNanoseconds: timeout)
   }
 
   /// Whether one frame can carry it, with any timeout.

@@ -45,6 +45,7 @@ package struct Keyring: ~Copyable {
   /// Checks the directory and lists it; reads no file.
   package init(at path: String, _ rules: Rules = Rules()) throws(KeyringError) {
     let path = withoutTrailingSlashes(path)
+    guard TestBuild.leavesOut.isEmpty || rules.insecureExampleKeys else { throw .testBuild(path: path) }
     if let store = rules.storePath { try checkApart(keyring: path, store: store) }
     let directory = try openDirectory(at: path, isExample: rules.insecureExampleKeys)
     let names = try listNames(directory, path: path)
@@ -106,6 +107,7 @@ extension Keyring {
   package static func checkAbsent(at path: String, _ rules: Rules) throws(KeyringError) -> Bool {
     let path = withoutTrailingSlashes(path)
     guard !rules.insecureExampleKeys else { throw .exampleKeysAreFixed(path: path) }
+    guard TestBuild.leavesOut.isEmpty else { throw .testBuild(path: path) }
     if let store = rules.storePath { try checkApart(keyring: path, store: store) }
     guard try directoryExists(at: path) else { return false }
     let keyring = try Keyring(at: path, rules)

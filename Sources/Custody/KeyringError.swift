@@ -1,3 +1,5 @@
+internal import ChatelaineSecretMemory
+
 /// Why a keyring is refused. Nothing on disk has changed.
 package enum KeyringError: Error, Equatable {
   case directoryMissing(path: String)
@@ -24,6 +26,8 @@ package enum KeyringError: Error, Equatable {
   case exampleKeys(path: String)
   case notExampleKeys(path: String)
   case exampleKeysAreFixed(path: String)
+  /// This program was built to be weak.
+  case testBuild(path: String)
 
   case passphraseTooShort(path: String, minimum: Int)
   case versionTaken(path: String)
@@ -48,7 +52,7 @@ extension KeyringError {
       .fileOwner(let path, _, _), .fileMode(let path, _), .content(let path, _),
       .versionDiffersFromName(let path, _),
       .twoKeyrings(let path, _), .exampleKeys(let path), .notExampleKeys(let path),
-      .exampleKeysAreFixed(let path),
+      .exampleKeysAreFixed(let path), .testBuild(let path),
       .passphraseTooShort(let path, _), .versionTaken(let path), .versionsExhausted(let path),
       .unreadable(let path, _), .unwritable(let path, _):
       path
@@ -101,6 +105,8 @@ extension KeyringError {
       "these are not the example keys: leave --insecure-example-keys away"
     case .exampleKeysAreFixed:
       "--insecure-example-keys only opens the example keyring: leave it away to make keys"
+    case .testBuild:
+      "this program is a test build (\(TestBuild.leavesOut)), which opens only the example keyring, with --insecure-example-keys: build it without CHATELAINE_TEST_BUILD"
     case .passphraseTooShort(_, let minimum):
       "a passphrase for a new key has at least \(minimum) bytes: choose a longer one"
     case .versionTaken:

@@ -42,7 +42,7 @@ extension KeyringError {
     case .directoryMissing, .fileMissing, .empty: .noInput
     case .directoryIsSymlink, .notADirectory, .directoryOwner, .directoryOpenToOthers: .noPermission
     case .fileIsSymlink, .notARegularFile, .hardLinked, .fileOwner, .fileMode: .noPermission
-    case .insideStore, .storeInside, .exampleKeys, .notExampleKeys, .exampleKeysAreFixed: .configuration
+    case .insideStore, .storeInside, .exampleKeys, .notExampleKeys, .exampleKeysAreFixed, .testBuild: .configuration
     case .notEmpty, .parentMissing, .versionTaken, .versionsExhausted, .unwritable: .cannotCreate
     case .versionDiffersFromName, .twoKeyrings, .passphraseTooShort: .data
     case .unreadable: .inputOutput

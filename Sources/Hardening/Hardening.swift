@@ -51,6 +51,10 @@ package enum Hardening {
       Measure(
         .wipingFree, policy.freeWipes, held: "free and realloc erase first",
         otherwise: "freed heap blocks keep their bytes: not linked, or a sanitizer build"))
+    measures.append(
+      Measure(
+        .wholeBuild, TestBuild.leavesOut.isEmpty, held: "nothing was left out for a test",
+        otherwise: "a test build, for the example keyring only: \(TestBuild.leavesOut)"))
     return measures
   }
 
@@ -71,7 +75,7 @@ package enum Hardening {
         otherwise: "RLIMIT_MEMLOCK allows \(limit) bytes, \(policy.lockedBytesNeeded) may be needed"),
       Measure(
         .memfdSecret, protection.memfdSecret, held: "out of the kernel's own map",
-        otherwise: secretPagesAreReadableByRoot
+        otherwise: TestBuild.leavesOut.contains("readable-secrets")
           ? "a test build that root can scan"
           : "this kernel has no memfd_secret(2), or it is off: anonymous locked pages"),
       Measure(

@@ -14,6 +14,7 @@ package struct Measure: Sendable, Equatable {
     case noSwap = "no-swap"
     case notRoot = "not-root"
     case wipingFree = "wiping-free"
+    case wholeBuild = "whole-build"
     case landlock
     case seccomp
   }

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 package import NIOCore
 
@@ -8,9 +9,8 @@ package enum PeerCredentials {
     guard let socket = channel as? any SocketOptionProvider else {
       return channel.eventLoop.makeSucceededFuture(nil)
     }
-    // `struct ucred`: pid, uid, gid.
-    let credentials: EventLoopFuture<(Int32, UInt32, UInt32)> = socket.unsafeGetSocketOption(
+    let credentials: EventLoopFuture<ch_credentials> = socket.unsafeGetSocketOption(
       level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
-    return credentials.map { $0.1 == .max ? nil : $0.1 }
+    return credentials.map { $0.uid == .max ? nil : $0.uid }
   }
 }

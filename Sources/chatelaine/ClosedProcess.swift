@@ -40,7 +40,9 @@ private func end(_ error: any Error) -> Never {
 
 /// Read before the command line is parsed: parsing is not the first thing that may run.
 private func allowances(_ arguments: [String]) -> Hardening.Allowances {
-  guard let command = arguments.dropFirst().first, ["init", "keyring"].contains(command) else { return [.root, .unlockedMemory, .swap, .preload] }
+  guard let command = arguments.dropFirst().first, ["init", "keyring"].contains(command) else {
+    return [.root, .unlockedMemory, .swap, .preload]
+  }
   var allowed: Hardening.Allowances = .root
   if arguments.contains("--allow-unlocked-memory") { allowed.insert(.unlockedMemory) }
   if arguments.contains("--allow-swap") { allowed.insert(.swap) }

@@ -12,7 +12,8 @@ struct DataKeyCommand: ParsableCommand {
 struct DataKeyIssue: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "issue", abstract: "Makes a fresh 256-bit key, plain and wrapped, or wrapped only.",
-    discussion: "Prints the wrapped form (ch1.…), and the key in hexadecimal unless --key-out takes it.\n" + exitCodesHelp)
+    discussion: "Prints the wrapped form (ch1.…), and the key in hexadecimal unless --key-out takes it.\n"
+      + exitCodesHelp)
 
   @Argument(help: "TENANT/KEY")
   var name: KeyPath
@@ -84,7 +85,9 @@ struct DataKeyUnwrap: AsyncParsableCommand {
   @Argument(help: "The tenant.")
   var tenant: String
 
-  @Option(name: .customLong("in"), help: "Read the wrapped key, in either form, from this file. Without it: standard input.")
+  @Option(
+    name: .customLong("in"),
+    help: "Read the wrapped key, in either form, from this file. Without it: standard input.")
   var input: String?
 
   @Option(name: .customLong("out"), help: "Write the key's 32 bytes to this file, mode 0600.")

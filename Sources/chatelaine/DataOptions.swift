@@ -12,7 +12,9 @@ struct DataOptions: ParsableArguments {
 
   @Option(
     name: .customLong("out"),
-    help: "Write this file, whole or not at all: written beside its place, then renamed. Without it: standard output.")
+    help:
+      "Write this file, whole or not at all: written beside its place, then renamed. Without it: standard output."
+  )
   var output: String?
 
   @OptionGroup var context: ContextOptions
@@ -61,7 +63,9 @@ struct DataOptions: ParsableArguments {
 struct ContextOptions: ParsableArguments {
   @Option(
     name: .customLong("context"),
-    help: "A pair k=v of the encryption context; give the option once for each. Not secret; the same pairs decrypt.")
+    help:
+      "A pair k=v of the encryption context; give the option once for each. Not secret; the same pairs decrypt."
+  )
   var given: [String] = []
 
   func validate() throws {
@@ -103,7 +107,9 @@ enum StoredForm {
     }
   }
 
-  static func encode(_ bytes: [UInt8]) -> String { String(decoding: TextForm.encode(bytes.span), as: UTF8.self) }
+  static func encode(_ bytes: [UInt8]) -> String {
+    String(decoding: TextForm.encode(bytes.span), as: UTF8.self)
+  }
 
   static func line(_ bytes: [UInt8]) -> [UInt8] { TextForm.encode(bytes.span) + [UInt8(ascii: "\n")] }
 

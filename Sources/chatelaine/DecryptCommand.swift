@@ -4,7 +4,8 @@ internal import ChatelaineClient
 /// `chatelaine decrypt`: an envelope, or one in each line of a text.
 struct DecryptCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "decrypt", abstract: "Decrypts a file with an envelope, in either form, or with one in each line.",
+    commandName: "decrypt",
+    abstract: "Decrypts a file with an envelope, in either form, or with one in each line.",
     discussion: "A file with plaintext is made with mode 0600.\n" + exitCodesHelp)
 
   @Argument(help: "The tenant.")
@@ -25,7 +26,8 @@ struct DecryptCommand: AsyncParsableCommand {
 
   private func runLines() async throws {
     let (tenant, context, tags) = (self.tenant, try options.context.pairs, options.tags.options)
-    let words = LinesWork.Words(doing: "decrypting", done: "decrypted", lineBytesMax: InputLimit.envelope, secret: true)
+    let words = LinesWork.Words(
+      doing: "decrypting", done: "decrypted", lineBytesMax: InputLimit.envelope, secret: true)
     try await LinesWork(options, words).run { connection, lines in
       try await LinesWork.decoded(lines) { envelopes in
         let items = envelopes.map { BatchItem($0, context: context) }

@@ -25,15 +25,19 @@ struct EncryptCommand: AsyncParsableCommand {
     let place = try OutputFile(options.output, isSecret: false)
     let connection = try await options.data.connect()
     let reply = try await connection.encrypt(
-      plaintext, tenant: name.tenant, key: name.key, context: options.context.pairs, options: options.tags.options)
+      plaintext, tenant: name.tenant, key: name.key, context: options.context.pairs,
+      options: options.tags.options)
     await connection.close()
     let bytes = binary ? reply.value : StoredForm.line(reply.value)
-    try options.deliver(bytes, to: place, reply.receipt) { ("envelope", .string(StoredForm.encode(reply.value))) }
+    try options.deliver(bytes, to: place, reply.receipt) {
+      ("envelope", .string(StoredForm.encode(reply.value)))
+    }
   }
 
   private func runLines() async throws {
     let (name, context, tags) = (self.name, try options.context.pairs, options.tags.options)
-    let words = LinesWork.Words(doing: "encrypting", done: "encrypted", lineBytesMax: InputLimit.plaintext, secret: false)
+    let words = LinesWork.Words(
+      doing: "encrypting", done: "encrypted", lineBytesMax: InputLimit.plaintext, secret: false)
     try await LinesWork(options, words).run { connection, lines in
       let items = lines.map { BatchItem($0, context: context) }
       let reply = try await connection.encryptBatch(items, tenant: name.tenant, key: name.key, options: tags)

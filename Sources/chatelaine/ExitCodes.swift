@@ -18,6 +18,9 @@ func failure(_ error: any Error) -> Failure? {
   switch error {
   case let error as InspectError: Failure(error.exitStatus, error.sentence)
   case let error as CheckFailed: Failure(error.status, error.sentence)
+  case let error as ClientError where error.code == .wrongServer:
+    Failure(
+      error.exitStatus, error.description + " Where that is right, say so: --server-uid N or --config FILE.")
   case let error as ClientError: Failure(error.exitStatus, printable(error.description))
   case let error as LineFailure:
     Failure(error.error.exitStatus, "line \(error.number): \(printable(error.error.description))")

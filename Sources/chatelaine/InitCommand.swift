@@ -32,6 +32,13 @@ struct InitCommand: ParsableCommand {
   @Option(help: "The user, by name or number, whose programs may encrypt and decrypt; without it, you.")
   var appUser: String?
 
+  @Option(
+    name: .customLong("insecure-example-keys"),
+    help: ArgumentHelp(
+      "Use the example keyring in this directory, whose keys everybody knows, instead of making one.",
+      valueName: "directory"))
+  var exampleKeys: String?
+
   @Flag(help: "Print one line of JSON.")
   var json = false
 
@@ -41,15 +48,20 @@ struct InitCommand: ParsableCommand {
     guard seal == .passphrase || !passphrase.isGiven else {
       throw ValidationError("A passphrase goes with --seal passphrase.")
     }
+    guard exampleKeys == nil || seal == .file else {
+      throw ValidationError("The example keys are sealed by nothing: leave --seal away.")
+    }
     guard ServiceConfiguration.isLogName(logName) else {
       throw ValidationError("A log's name is 1 to 128 of A-Z a-z 0-9 . _ -")
     }
   }
 
   func run() throws {
-    let files = InitFiles(
+    var files = InitFiles(
       logName: logName, uid: getuid(), application: try application(),
       credential: seal == .passphrase ? passphrase.credential : nil)
+    files.exampleKeys = try exampleKeys.map(absolute)
+    if exampleKeys != nil { printError(Keyring.exampleWarning) }
     let place = try NewDirectory(at: directory)
     let secret = seal == .passphrase ? try passphrase.read(isNew: true) : nil
     for leftover in place.leftovers() {
@@ -80,10 +92,7 @@ struct InitCommand: ParsableCommand {
     try NewDirectory.makeFolder(path + "/store", mode: 0o700)
     try NewDirectory.makeFolder(path + "/log", mode: 0o700)
     try NewDirectory.makeFolder(path + "/run", mode: files.folderMode)
-    let rules = Keyring.Rules(storePath: path + "/store")
-    let new = Keyring.NewVersion(seal: seal.seal, cost: cost.cost, created: .now())
-    let key = try Keyring.create(at: path + "/keyring", rules, new, passphrase: secret)
-    let keys = try Keyring(at: path + "/keyring", rules).open(passphrase: secret)
+    let keys = try masterKeys(files, in: path, secret)
     let storage: FileStorage
     do throws(StorageFailure) { storage = try FileStorage(path: path + "/log", exclusively: true) } catch {
       throw StartError.log(.storage(error))
@@ -94,6 +103,23 @@ struct InitCommand: ParsableCommand {
     try NewDirectory.write(files.policy, to: path + "/policy.yaml", mode: files.fileMode)
     try NewDirectory.write(files.configuration, to: path + "/chatelaine.yaml", mode: files.fileMode)
     try NewDirectory.setMode(path, files.folderMode)
-    return key
+    return keys.newest
+  }
+
+  /// Of a keyring that is made, or of the example's.
+  private func masterKeys(_ files: InitFiles, in path: String, _ secret: Passphrase?) throws -> MasterKeySet {
+    let rules = Keyring.Rules(insecureExampleKeys: files.exampleKeys != nil, storePath: path + "/store")
+    if let directory = files.exampleKeys { return try Keyring(at: directory, rules).open(passphrase: nil) }
+    let new = Keyring.NewVersion(seal: seal.seal, cost: cost.cost, created: .now())
+    _ = try Keyring.create(at: path + "/keyring", rules, new, passphrase: secret)
+    return try Keyring(at: path + "/keyring", rules).open(passphrase: secret)
+  }
+
+  private func absolute(_ path: String) throws -> String {
+    guard let whole = unsafe realpath(path, nil) else {
+      throw ValidationError("There is no directory \(printable(path)).")
+    }
+    defer { unsafe free(whole) }
+    return unsafe String(cString: whole)
   }
 }

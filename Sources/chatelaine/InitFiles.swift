@@ -12,6 +12,8 @@ struct InitFiles {
   /// nil: the same user.
   let application: Application?
   let credential: String?
+  /// Where the example keyring is, if it is to be used.
+  var exampleKeys: String?
 
   /// Another user must come through to the data socket.
   var folderMode: UInt32 { application == nil ? 0o700 : 0o711 }
@@ -23,7 +25,7 @@ struct InitFiles {
     # What `chatelained --config` is told. Relative paths begin where this file lies.
     version: 1
     keyring:
-      directory: keyring\(credential.map { "\n  passphrase-credential: \"\($0)\"" } ?? "")
+      directory: \(exampleKeys.map { "\"\($0)\"" } ?? "keyring")\(credential.map { "\n  passphrase-credential: \"\($0)\"" } ?? "")
     store: store/keys.sqlite
     log:
       directory: log
@@ -36,7 +38,7 @@ struct InitFiles {
     admin-socket:
       path: run/admin.sock
       mode: "0600"
-
+    \(exampleKeys == nil ? "" : "insecure-example-keys: true\n")
     """
   }
 

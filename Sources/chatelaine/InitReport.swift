@@ -20,7 +20,7 @@ struct InitReport {
   func rendered(json: Bool) -> String { json ? self.json : text }
 
   private var text: String {
-    let parts = Self.parts.map { "  \($0.name.padded(to: 17))\($0.trust)" }.joined(separator: "\n")
+    let parts = made.map { "  \($0.name.padded(to: 17))\($0.trust)" }.joined(separator: "\n")
     return """
       made \(printable(directory))/
       \(parts)
@@ -30,6 +30,11 @@ struct InitReport {
       Keep a second copy of keyring/ in another place: nothing else replaces it.
       next: \(printable(next))
       """
+  }
+
+  /// The example keyring is not made here.
+  private var made: [(name: String, trust: String)] {
+    Self.parts.filter { files.exampleKeys == nil || $0.name != "keyring/" }
   }
 
   private var roles: String {
@@ -54,7 +59,7 @@ struct InitReport {
       ("rolesCombined", .bool(files.application == nil)),
       (
         "made",
-        .array(Self.parts.map { .object([("name", .string($0.name)), ("trust", .string($0.trust))]) })
+        .array(made.map { .object([("name", .string($0.name)), ("trust", .string($0.trust))]) })
       ),
       ("next", .string(next)),
     ]).text

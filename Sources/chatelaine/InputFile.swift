@@ -13,7 +13,8 @@ final class InputFile {
     file = path.map { unsafe open($0, O_RDONLY | O_CLOEXEC) } ?? 0
     guard file >= 0 else {
       let status: ExitStatus = errno == EACCES ? .noPermission : .noInput
-      throw Failure(status, "\(self.path): it cannot be opened (\(systemText(errno))): name a file that can be read")
+      throw Failure(
+        status, "\(self.path): it cannot be opened (\(systemText(errno))): name a file that can be read")
     }
   }
 
@@ -38,7 +39,8 @@ final class InputFile {
       let count = unsafe block.withUnsafeMutableBytes { unsafe Glibc.read(file, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
       guard count >= 0 else {
-        throw Failure(.inputOutput, "\(path): it cannot be read (\(systemText(errno))): mend that and try again")
+        throw Failure(
+          .inputOutput, "\(path): it cannot be read (\(systemText(errno))): mend that and try again")
       }
       return block[..<count]
     }

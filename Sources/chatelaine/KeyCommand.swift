@@ -40,7 +40,8 @@ struct KeyCreate: AsyncParsableCommand {
 
 struct KeyList: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Lists a tenant's keys, in order of their names.", discussion: exitCodesHelp)
+    commandName: "list", abstract: "Lists a tenant's keys, in order of their names.",
+    discussion: exitCodesHelp)
 
   @Argument(help: "The tenant.")
   var tenant: String
@@ -55,7 +56,8 @@ struct KeyList: AsyncParsableCommand {
 
 struct KeyRotate: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "rotate", abstract: "Makes a new version of a key the current one. Old envelopes still open.",
+    commandName: "rotate",
+    abstract: "Makes a new version of a key the current one. Old envelopes still open.",
     discussion: exitCodesHelp)
 
   @Argument(help: "TENANT/KEY")
@@ -65,7 +67,9 @@ struct KeyRotate: AsyncParsableCommand {
 
   func run() async throws {
     let reply = try await admin.withService { try await $0.rotateKey(name.key, of: name.tenant) }
-    let fields: [(String, JSON)] = [("version", .number(UInt64(reply.version))), ("receipt", reply.receipt.json)]
+    let fields: [(String, JSON)] = [
+      ("version", .number(UInt64(reply.version))), ("receipt", reply.receipt.json),
+    ]
     admin.report("rotated", name, fields, "version \(reply.version) is current")
   }
 }
@@ -106,7 +110,9 @@ struct KeyDisable: AsyncParsableCommand {
 extension AdminOptions {
   fileprivate func report(_ verb: String, _ name: KeyPath, _ more: [(String, JSON)], _ detail: String?) {
     let fields: [(String, JSON)] = [("tenant", .string(name.tenant)), ("key", .string(name.key))] + more
-    print(json ? JSON.object(fields).text : "\(verb) \(name.tenant)/\(name.key)" + (detail.map { ": \($0)" } ?? ""))
+    print(
+      json
+        ? JSON.object(fields).text : "\(verb) \(name.tenant)/\(name.key)" + (detail.map { ": \($0)" } ?? ""))
   }
 }
 
@@ -128,7 +134,8 @@ extension Chatelaine_V1_Key {
 
   fileprivate func json(of tenant: String) -> JSON {
     .object([
-      ("tenant", .string(tenant)), ("key", .string(name)), ("keyId", .string(Hex.encode([UInt8](keyID).span))),
+      ("tenant", .string(tenant)), ("key", .string(name)),
+      ("keyId", .string(Hex.encode([UInt8](keyID).span))),
       ("suite", .string(suiteText)), ("enabled", .bool(enabled)),
       ("currentVersion", .number(UInt64(currentVersion))), ("floorVersion", .number(UInt64(floorVersion))),
       ("created", .string(created.rfc3339)),

@@ -83,7 +83,9 @@ struct LineReader {
   private func checkLength() throws(Failure) {
     guard partial.count <= lineBytesMax else {
       throw Failure(
-        .data, "line \(count + 1): LIMIT_EXCEEDED: a line has at most \(lineBytesMax) bytes here, and nothing of it was sent")
+        .data,
+        "line \(count + 1): LIMIT_EXCEEDED: a line has at most \(lineBytesMax) bytes here, and nothing of it was sent"
+      )
     }
   }
 }

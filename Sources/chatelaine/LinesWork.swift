@@ -58,7 +58,9 @@ struct LinesWork {
   }
 
   /// Writes the results of the oldest batch: whole lines, up to the first that failed.
-  private func finishFirst(_ underWay: inout [UnderWay], _ output: OutputFile, _ meter: LinesMeter) async throws {
+  private func finishFirst(_ underWay: inout [UnderWay], _ output: OutputFile, _ meter: LinesMeter)
+    async throws
+  {
     let one = underWay.removeFirst()
     let results = try await one.results.value
     var text: [UInt8] = []

@@ -29,12 +29,15 @@ struct RewrapCommand: AsyncParsableCommand {
       bytes, tenant: tenant, context: options.context.pairs, options: options.tags.options)
     await connection.close()
     let moved = binary ? reply.value : StoredForm.line(reply.value)
-    try options.deliver(moved, to: place, reply.receipt) { ("envelope", .string(StoredForm.encode(reply.value))) }
+    try options.deliver(moved, to: place, reply.receipt) {
+      ("envelope", .string(StoredForm.encode(reply.value)))
+    }
   }
 
   private func runLines() async throws {
     let (tenant, context, tags) = (self.tenant, try options.context.pairs, options.tags.options)
-    let words = LinesWork.Words(doing: "rewrapping", done: "rewrapped", lineBytesMax: InputLimit.envelope, secret: false)
+    let words = LinesWork.Words(
+      doing: "rewrapping", done: "rewrapped", lineBytesMax: InputLimit.envelope, secret: false)
     try await LinesWork(options, words).run { connection, lines in
       try await LinesWork.decoded(lines) { envelopes in
         let results = await connection.rewrapAll(envelopes, tenant: tenant, context: context, options: tags)

@@ -13,7 +13,9 @@ struct ServerOptions: ParsableArguments {
 
   @Option(
     name: .customLong("server-uid"),
-    help: "The user that must be serving the socket. Without it: the owner of the configuration's keyring, or you.")
+    help:
+      "The user that must be serving the socket. Without it: the owner of the configuration's keyring, or you."
+  )
   var uid: UInt32?
 
   /// Read only where it is named.
@@ -58,7 +60,9 @@ struct DataSocketOptions: ParsableArguments {
 
 /// The way to the admin socket, and how its answers are printed.
 struct AdminOptions: ParsableArguments {
-  @Option(name: .customLong("admin-socket"), help: "The admin socket. Without it: --config, else CHATELAINE_ADMIN_SOCKET.")
+  @Option(
+    name: .customLong("admin-socket"),
+    help: "The admin socket. Without it: --config, else CHATELAINE_ADMIN_SOCKET.")
   var socket: String?
 
   @OptionGroup var server: ServerOptions

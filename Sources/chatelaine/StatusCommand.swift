@@ -33,21 +33,25 @@ extension Chatelaine_V1_StatusResponse {
     ]
     for version in masterVersions {
       let primary = version.primary ? ", primary" : ""
-      lines.append("  v\(version.version)  \(printable(version.seal))  \(hex(version.keyCheckValue))\(primary)")
+      lines.append(
+        "  v\(version.version)  \(printable(version.seal))  \(hex(version.keyCheckValue))\(primary)")
     }
     for door in doors {
       lines.append(
-        "door      \(printable(door.name)) \(printable(door.path)): \(door.connections) connections, \(door.accepted) so far")
+        "door      \(printable(door.name)) \(printable(door.path)): \(door.connections) connections, \(door.accepted) so far"
+      )
     }
     for measure in measures {
-      lines.append("\(measure.held ? "held    " : "NOT HELD")  \(printable(measure.name)): \(printable(measure.detail))")
+      lines.append(
+        "\(measure.held ? "held    " : "NOT HELD")  \(printable(measure.name)): \(printable(measure.detail))")
     }
     return lines + warnings.map { "WARNING   \(printable($0))" }
   }
 
   fileprivate var fields: [(String, JSON)] {
     [
-      ("version", .string(version)), ("started", .string(started.rfc3339)), ("processId", .number(UInt64(processID))),
+      ("version", .string(version)), ("started", .string(started.rfc3339)),
+      ("processId", .number(UInt64(processID))),
       ("log", log.json),
       ("store", .object([("generation", .number(store.generation)), ("root", .string(hex(store.root)))])),
       ("keyringId", .string(hex(keyringID))), ("masterVersions", .array(masterVersions.map(\.json))),
@@ -84,7 +88,8 @@ extension Chatelaine_V1_StatusResponse.Log {
 extension Chatelaine_V1_StatusResponse.MasterVersion {
   fileprivate var json: JSON {
     .object([
-      ("version", .number(UInt64(version))), ("seal", .string(seal)), ("keyCheckValue", .string(hex(keyCheckValue))),
+      ("version", .number(UInt64(version))), ("seal", .string(seal)),
+      ("keyCheckValue", .string(hex(keyCheckValue))),
       ("primary", .bool(primary)),
     ])
   }

@@ -12,7 +12,8 @@ struct TenantCommand: ParsableCommand {
 
 struct TenantCreate: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "create", abstract: "Creates a tenant. Its id is never used again.", discussion: exitCodesHelp)
+    commandName: "create", abstract: "Creates a tenant. Its id is never used again.",
+    discussion: exitCodesHelp)
 
   @Argument(help: "1 to 64 of a-z 0-9 . _ -")
   var tenant: String
@@ -51,7 +52,8 @@ extension Chatelaine_V1_Tenant {
 
   fileprivate var json: JSON {
     .object([
-      ("tenant", .string(id)), ("created", .string(created.rfc3339)), ("masterVersion", .number(UInt64(masterVersion))),
+      ("tenant", .string(id)), ("created", .string(created.rfc3339)),
+      ("masterVersion", .number(UInt64(masterVersion))),
     ])
   }
 }

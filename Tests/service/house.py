@@ -12,6 +12,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from wire import Admin, Data  # noqa: E402
 
 
+EXAMPLE_KEYRING = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../keys-example"))
+
+
 def binary(name):
     """Where the build put a program; CHATELAINE_BIN says otherwise."""
     directory = os.environ.get("CHATELAINE_BIN")
@@ -26,12 +29,16 @@ def binary(name):
 class House:
     """`with House() as house:` has a running service; `house.data()` and `house.admin()` connect to it."""
 
-    def __init__(self, parent=None, start=True, settings=None, program=None):
+    def __init__(self, parent=None, start=True, settings=None, program=None, example=False):
         self.place = tempfile.mkdtemp(dir=parent, prefix="chatelaine-test-")
         self.directory = os.path.join(self.place, "house")
         self.program = program or [binary("chatelained")]
         self.process = None
-        subprocess.run([binary("chatelaine"), "init", self.directory, "--json"], check=True, stdout=subprocess.DEVNULL)
+        keyring = ["--insecure-example-keys", EXAMPLE_KEYRING] if example else []
+        subprocess.run(
+            [binary("chatelaine"), "init", self.directory, "--json", *keyring], check=True, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if example else None)
+        self.keyring = EXAMPLE_KEYRING if example else os.path.join(self.directory, "keyring")
         self.config = os.path.join(self.directory, "chatelaine.yaml")
         self.log = os.path.join(self.directory, "log")
         self.data_path = os.path.join(self.directory, "run/data.sock")

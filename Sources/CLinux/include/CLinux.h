@@ -10,6 +10,9 @@ int ch_random(void *bytes, size_t count);
 /// Erases in a way that the compiler keeps.
 void ch_wipe(void *bytes, size_t count);
 
+/// What this build leaves out on purpose, a word each with a space before it; empty in any build but a test's.
+const char *ch_test_build(void);
+
 /// What keeps a secret mapping out of reach; bits of ch_secret_map's `held`.
 enum {
   CH_HELD_MEMFD_SECRET = 1,  // not in the kernel's direct map, unreadable through /proc
