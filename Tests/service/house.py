@@ -49,11 +49,11 @@ class House:
         if start:
             self.start()
 
-    def start(self, wrapper=(), wait=20, environment=None):
+    def start(self, wrapper=(), wait=20, environment=None, stdin=None):
         self.errors = open(os.path.join(self.place, "stderr"), "ab")
         self.process = subprocess.Popen(
             [*wrapper, *self.program, "--config", self.config, "--allow-root"], stdout=self.errors,
-            stderr=self.errors, env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **(environment or {})})
+            stderr=self.errors, stdin=stdin, env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **(environment or {})})
         until = time.monotonic() + wait
         while time.monotonic() < until:
             if self.process.poll() is not None:
