@@ -5,6 +5,7 @@ import PackageDescription
 // `import` in Sources against this table, because SwiftPM alone lets a transitive import through.
 //
 //   street    chatelaine (CLI)   chatelained (daemon)   ChatelaineClient
+//             AdminClient        the operator's calls, typed, over ChatelaineClient
 //             Exits              one sentence and one status for each error, the same in both programs
 //   hall      KeyService         one file a use case; ties store, log and keyring together
 //   rooms     AccessPolicy       who may do what: a principal's grants; no I/O, no clock
@@ -41,7 +42,8 @@ let leftOut: [CSetting] = (Context.environment["CHATELAINE_TEST_BUILD"] ?? "").s
 /// The target of a room, or of a C module, by its short name.
 func target(_ name: String) -> Target.Dependency {
   let isC = name.first == "C" && name.dropFirst().first!.isUppercase
-  return .byName(name: isC || name == name.lowercased() ? name : "Chatelaine" + name)
+  let isWhole = isC || name == name.lowercased() || name == "ChatelaineClient"
+  return .byName(name: isWhole ? name : "Chatelaine" + name)
 }
 
 /// A library target and the only rooms it may know.
@@ -120,19 +122,27 @@ let package = Package(
       "Exits",
       knows: ["AuditLog", "AuditTrail", "Configuration", "Custody", "Hardening", "KeyService", "KeyStore"]),
 
+    room("SocketBuffers", knows: ["CLinux", "Wire"], uses: [nio]),
     room(
       "Doors",
       knows: [
         "AccessPolicy", "AuditLog", "AuditTrail", "CLinux", "Envelopes", "Hardening", "KeyService", "KeyStore", "Messages",
-        "Primitives", "SecretMemory", "Vocabulary", "Wire",
+        "Primitives", "SecretMemory", "SocketBuffers", "Vocabulary", "Wire",
       ],
       uses: [protobuf, nio, sockets]),
+    .target(
+      name: "ChatelaineClient",
+      dependencies: [
+        "ChatelaineEnvelopes", "ChatelaineSocketBuffers", "ChatelaineVocabulary", "ChatelaineWire", nio, sockets,
+      ],
+      path: "Sources/ChatelaineClient", swiftSettings: strict),
+    room("AdminClient", knows: ["ChatelaineClient", "Messages"], uses: [protobuf]),
 
     tool(
       "chatelaine",
       knows: [
-        "AuditLog", "AuditTrail", "Configuration", "Custody", "Envelopes", "Exits", "Hardening", "KeyService", "Primitives",
-        "Vocabulary",
+        "AdminClient", "AuditLog", "AuditTrail", "ChatelaineClient", "Configuration", "Custody", "Envelopes", "Exits",
+        "Hardening", "KeyService", "Messages", "Primitives", "Vocabulary",
       ], uses: [arguments]),
     tool(
       "chatelained",
@@ -145,15 +155,6 @@ let package = Package(
       knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [arguments]),
     tool("chatelaine-drill", knows: ["AuditLog", "AuditTrail", "Vocabulary"]),
 
-    .target(
-      name: "ChatelaineClient", dependencies: ["ChatelaineEnvelopes", "ChatelaineVocabulary"],
-      path: "Sources/ChatelaineClient", swiftSettings: strict),
-    tool(
-      "chatelaine-tour",
-      knows: [
-        "AccessPolicy", "AuditLog", "AuditTrail", "Custody", "Hardening", "KeyService", "KeyStore", "Primitives", "SecretMemory",
-        "Vocabulary",
-      ], uses: [arguments]),
 
     support("TestSupport", knows: ["Primitives", "SecretMemory", "Vocabulary"], path: "Tests/Support"),
     support(
@@ -161,7 +162,11 @@ let package = Package(
       path: "Tests/LogSupport"),
     tests("Tidy", knows: ["TestSupport"]),
     .testTarget(
-      name: "ChatelaineClientTests", dependencies: ["ChatelaineClient", "ChatelaineTestSupport"],
+      name: "ChatelaineClientTests",
+      dependencies: [
+        "ChatelaineClient", "ChatelaineSocketBuffers", "ChatelaineTestSupport", "ChatelaineVocabulary", "ChatelaineWire",
+        "chatelaine", "chatelained", nio, sockets,
+      ],
       path: "Tests/ChatelaineClientTests", swiftSettings: strict),
     tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
     // The generated messages, and the pointers that stand in for a socket's buffers, know nothing of our settings.
@@ -169,7 +174,7 @@ let package = Package(
       name: "WireTests", dependencies: ["ChatelaineVocabulary", "ChatelaineWire", protobuf],
       path: "Tests/WireTests", swiftSettings: [.swiftLanguageMode(.v6), .enableUpcomingFeature("InternalImportsByDefault")]),
     tests("AccessPolicy", knows: ["AccessPolicy", "Vocabulary"]),
-    tests("Configuration", knows: ["AccessPolicy", "Configuration", "TestSupport", "Vocabulary"]),
+    tests("Configuration", knows: ["AccessPolicy", "Configuration", "TestSupport", "Vocabulary"], uses: [yams]),
     tests("SecretMemory", knows: ["CLinux", "TestSupport", "SecretMemory"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),

@@ -1,45 +1,115 @@
 #!/usr/bin/env bash
-# From a fresh checkout to the main job on real files: installs what is missing, builds in release, makes a
-# master key, a store and a log in a temporary directory, encrypts and decrypts, rotates, and checks the log
-# offline. Leaves the checkout as it was; everything it made goes away with it.
+# From a fresh checkout to the main job on real files: installs what is missing, builds, starts the service in a
+# temporary directory, encrypts and decrypts for two tenants, rotates a key, and checks the log offline. Leaves the
+# checkout as it was; everything it made goes away with it.
+#
+# As root, the service runs as the user `daemon` and the application as `nobody`; else both are you.
 set -eu
 cd "$(dirname "$0")/.."
 source deploy/requirements.sh
 require_swift
 require "${build_packages[@]}"
 
-echo "building (a few minutes the first time, seconds after that) ..."
-for product in chatelaine chatelained chatelaine-tour; do
-  swift build -c release --product "$product"
+echo "building (some minutes the first time, seconds after that) ..."
+build=(swift build -c release --static-swift-stdlib)
+for product in chatelaine chatelained; do "${build[@]}" --product "$product"; done
+bin=$("${build[@]}" --show-bin-path)
+
+place=$(mktemp -d)
+service_pid=
+finish() {
+  [ -z "$service_pid" ] || { kill "$service_pid" && wait "$service_pid"; } 2>/dev/null || true
+  rm -rf "$place"
+}
+trap finish EXIT
+chmod 755 "$place"
+mkdir "$place/bin" "$place/service" "$place/app"
+cp "$bin/chatelaine" "$bin/chatelained" "$place/bin/"
+operator=() application=() app_user=()
+if [ "$(id -u)" = 0 ]; then
+  as() { echo setpriv --reuid="$1" --regid="$(id -g "$1")" --clear-groups --; }
+  read -ra operator <<<"$(as daemon)"
+  read -ra application <<<"$(as nobody)"
+  app_user=(--app-user nobody)
+  chown daemon "$place/service"
+  chown nobody "$place/app"
+fi
+export HOME="$place" CHATELAINE_CONFIG=
+house=$place/service/house
+step=0
+say() { step=$((step + 1)); echo; echo "$step. $*"; }
+operate() { "${operator[@]}" "$place/bin/chatelaine" "$@" --config "$house/chatelaine.yaml"; }
+server_uid=$(if [ ${#operator[@]} -gt 0 ]; then id -u daemon; else id -u; fi)
+apply() { "${application[@]}" "$place/bin/chatelaine" "$@" --socket "$house/run/data.sock" --server-uid "$server_uid"; }
+indent() { sed "s|$place/||g; s/^/   /"; }
+# must_fail COMMAND...: shows the refusal; anything else ends the script.
+must_fail() { if "$@" >"$place/refusal" 2>&1; then echo "   NOT REFUSED"; exit 1; else indent <"$place/refusal"; fi; }
+
+say "a master key, a store, a log and a policy"
+"${operator[@]}" "$place/bin/chatelaine" init "$house" "${app_user[@]}" | indent
+
+say "the service, as user ${operator:+daemon}${operator:-$(id -un)}"
+"${operator[@]}" "$place/bin/chatelained" --config "$house/chatelaine.yaml" 2>"$place/service.log" &
+service_pid=$!
+for _ in $(seq 200); do [ -S "$house/run/admin.sock" ] && break; kill -0 "$service_pid" || break; sleep 0.05; done
+[ -S "$house/run/admin.sock" ] || { cat "$place/service.log"; exit 1; }
+indent <"$place/service.log"
+
+say "two tenants, each with a key of its own"
+operate tenant create acme | indent
+operate tenant create globex | indent
+operate key create acme/documents | indent
+operate key create globex/fields --suite xchacha20-poly1305 | indent
+
+say "acme: every file of /usr/share/common-licenses, as user ${application:+nobody}${application:-$(id -un)}"
+files=0 bytes=0 start=$(date +%s%N)
+for file in /usr/share/common-licenses/*; do
+  [ -f "$file" ] || continue
+  apply encrypt acme/documents --binary --context "file=${file##*/}" --in "$file" --out "$place/app/${file##*/}.ch1"
+  files=$((files + 1)) bytes=$((bytes + $(stat -L -c %s "$file")))
 done
-bin=$(swift build -c release --show-bin-path)
-directory=$(mktemp -d)
-trap 'rm -rf "$directory"' EXIT
+echo "   $files files, $bytes bytes, $((($(date +%s%N) - start) / 1000000)) ms, a process each"
 
-"$bin/chatelaine-tour" --directory "$directory"
+say "globex: every line of /usr/share/zoneinfo/tzdata.zi, each with an entry in the log before its envelope"
+lines=/usr/share/zoneinfo/tzdata.zi
+[ -f "$lines" ] || lines=/usr/share/common-licenses/GPL-3
+start=$(date +%s%N)
+apply encrypt globex/fields --lines --in "$lines" --out "$place/app/fields"
+apply decrypt globex --lines --in "$place/app/fields" --out "$place/app/fields.back"
+milliseconds=$((($(date +%s%N) - start) / 1000000)) count=$(wc -l <"$lines")
+cmp "$lines" "$place/app/fields.back"
+echo "   $count lines there and back in $milliseconds ms: $((count * 2000 / milliseconds)) a second; the same bytes"
 
-echo "8. keyring, store and log, checked against each other as a start would:"
-cat >"$directory/policy.yaml" <<'POLICY'
-version: 1
-rules: []
-POLICY
-cat >"$directory/chatelaine.yaml" <<'CONFIGURATION'
-version: 1
-keyring: {directory: keyring}
-store: store/keys.sqlite
-log: {directory: log, name: tour}
-policy: policy.yaml
-data-socket: {path: data.sock, mode: "0600"}
-admin-socket: {path: admin.sock}
-CONFIGURATION
-"$bin/chatelained" --check --allow-root --config "$directory/chatelaine.yaml" | grep -v '^held' | sed 's/^/   /'
-echo "9. the log, recomputed from its bytes without keys and without the service:"
-"$bin/chatelaine" audit verify --log "$directory/log" | sed 's/^/   /'
-echo "10. what the log says of the refused decryption and of the rotation:"
-{ "$bin/chatelaine" audit show --log "$directory/log" --outcome failed
-  "$bin/chatelaine" audit show --log "$directory/log" --operation key-rotate; } | sed 's/^/   /'
-echo "11. one changed byte is found:"
-segment=$(find "$directory/log" -name '*.seg' | sort | head -n 1)
+say "globex asks for what is acme's, and acme forgets the context"
+must_fail apply decrypt globex --context file=GPL-3 --in "$place/app/GPL-3.ch1" --out "$place/app/stolen"
+must_fail apply decrypt acme --in "$place/app/GPL-3.ch1" --out "$place/app/stolen"
+[ ! -e "$place/app/stolen" ] && echo "   and no file was made"
+
+say "acme's key is rotated; what was encrypted before still opens, nothing is encrypted anew"
+operate key rotate acme/documents | indent
+for file in "$place"/app/*.ch1; do
+  name=$(basename "$file" .ch1)
+  apply decrypt acme --context "file=$name" --in "$file" --out "$place/app/back"
+  cmp "$place/app/back" "/usr/share/common-licenses/$name"
+done
+echo "   $files files decrypted, the same bytes"
+apply rewrap acme --context file=GPL-3 --in "$place/app/GPL-3.ch1" --out "$place/app/moved.ch1" --binary
+"$place/bin/chatelaine" envelope inspect "$place/app/moved.ch1" | indent
+
+say "the service says of itself"
+operate status | grep -v '^held' | indent
+
+say "the log, recomputed from its bytes without keys and without the service"
+"${operator[@]}" "$place/bin/chatelaine" audit verify --log "$house/log" | indent
+"${operator[@]}" "$place/bin/chatelaine" audit show --log "$house/log" --outcome failed | indent
+
+say "stopped; one changed byte is found"
+kill "$service_pid"; wait "$service_pid" && service_pid=
+cp -r "$house/log" "$place/changed"
+segment=$(find "$place/changed" -name '*.seg' | sort | head -n 1)
 printf '\377' | dd of="$segment" bs=1 seek=4200 conv=notrunc status=none
-"$bin/chatelaine" audit verify --log "$directory/log" 2>&1 | sed "s|$directory/||; s/^/   /" || true
+must_fail "$place/bin/chatelaine" audit verify --log "$place/changed"
+
+echo
 echo "done: everything above was made in a temporary directory, which is gone now"
+echo "your own: chatelaine init DIRECTORY, then chatelained --config DIRECTORY/chatelaine.yaml"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The project's tests, from a clean clone in under 15 minutes on 2 cores.
 #
-#   deploy/test.sh          unit tests, command line, faults of disk and log, 20 power cuts, fuzzers for 10 s
+#   deploy/test.sh          unit tests, command line, faults of disk and log, 20 power cuts each of the log and of the
+#                           service, 20 kills, fuzzers for 10 s
 #   deploy/test.sh --all    also the slow kinds: every byte of the tamper matrix, 10,000 simulated crashes,
-#                           200 power cuts with their control, fuzzers for 2 minutes each
+#                           200 power cuts with their control, 50 and 100 kills of the service, fuzzers for 2 minutes
 set -u
 cd "$(dirname "$0")/.." || exit 1
 source deploy/requirements.sh
@@ -36,11 +37,22 @@ else
 fi
 run "command line: keyring and envelope" Tests/cli/keyring.sh "$debug/chatelaine"
 run "command line: init and check" Tests/cli/init.sh "$debug"
+run "command line: a running service" Tests/cli/service.sh "$debug"
 run "command line: audit" Tests/cli/audit.sh "$debug/chatelaine"
 export CHATELAINE_DRILL="$release/chatelaine-drill"
 run "log faults" Tests/faults/log-faults.sh
 run "power cuts" Tests/faults/power-cut.sh "$([ -n "$all" ] && echo 200 || echo 20)"
 run "power cuts, control that must lose" Tests/faults/power-cut.sh --control 5
+export CHATELAINE_BIN="$debug"
+[ -z "$all" ] || export CHATELAINE_SLOW=1
+run "service: every method" Tests/service/smoke.py
+run "service: an exact entry for every call" Tests/service/exact.py
+run "service: no reply before its sync" Tests/service/order.py
+run "service: killed under load" Tests/service/kills.py
+run "service: power cuts under load" Tests/service/power-cuts.py
+run "service: power cuts, control that must lose" Tests/service/power-cuts.py --control
+run "service: a sync that fails" Tests/service/eio.py
+run "service: a log that cannot be written" Tests/service/full-disk.py
 run "fuzzers" Tests/Fuzz/run.sh "$([ -n "$all" ] && echo 120 || echo 10)"
 
 echo "$passed passed, $failed failed"

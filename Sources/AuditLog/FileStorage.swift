@@ -18,9 +18,9 @@ package final class FileStorage: LogStorage {
     sectorBytes = sector == 512 ? 512 : 4096
     lock = exclusively ? unsafe openat(directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600) : -1
     guard exclusively else { return }
-    guard lock >= 0, ch_lock_exclusively(lock) == 0 else {
-      throw StorageFailure(.lock, path: path + "/lock", errno: errno)
-    }
+    // why: "another service has it" is only said where one has.
+    guard lock >= 0 else { throw StorageFailure(.create, path: path + "/lock", errno: errno) }
+    guard ch_lock_exclusively(lock) == 0 else { throw StorageFailure(.lock, path: path + "/lock", errno: errno) }
   }
 
   deinit {

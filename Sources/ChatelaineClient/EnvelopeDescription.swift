@@ -36,6 +36,7 @@ public struct EnvelopeDescription: Equatable, Sendable {
   /// 0 for an envelope that was sealed under a data key.
   public let keyVersion: UInt32
   public let plaintextByteCount: Int
+  static let overheadByteCount = Envelope.overheadByteCount
 
   /// Reads a binary envelope.
   public init(_ bytes: [UInt8]) throws {

@@ -32,6 +32,9 @@ struct PlainYAML {
         index += 1
       } else if byte == UInt8(ascii: "#"), index == 0 || Self.isBlank(line[index - 1]) {
         return
+      } else if byte == UInt8(ascii: "#"), Self.endsValue(line[index - 1]) {
+        // A comment to the parser, though nothing sets it apart.
+        throw Fault(number, .special("#"))
       } else if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") {
         guard isStart, Self.isApart(line, index), let end = Self.endOfQuoted(line, from: index) else {
           throw Fault(number, .quote)
@@ -63,6 +66,8 @@ struct PlainYAML {
     }
     hasOnlyDashes = false
   }
+
+  private static func endsValue(_ byte: UInt8) -> Bool { "[]{},:\"'".utf8.contains(byte) }
 
   private static func isBlank(_ byte: UInt8) -> Bool {
     byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")

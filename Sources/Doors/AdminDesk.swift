@@ -1,4 +1,5 @@
 internal import ChatelaineKeyService
+internal import ChatelaineSocketBuffers
 internal import ChatelaineVocabulary
 internal import ChatelaineWire
 internal import NIOCore

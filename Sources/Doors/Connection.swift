@@ -1,4 +1,5 @@
 internal import ChatelaineKeyService
+internal import ChatelaineSocketBuffers
 internal import ChatelaineVocabulary
 internal import ChatelaineWire
 internal import NIOCore
@@ -12,7 +13,11 @@ protocol Desk: AnyObject {
   func closed()
 }
 
-enum Taken { case taken, later }
+enum Taken: Equatable {
+  case taken
+  /// The same call is made again after so many calls of `resume`.
+  case later(Int)
+}
 
 /// One request as it stands in the connection's buffer.
 struct Call {
@@ -30,7 +35,9 @@ final class Connection: ChannelInboundHandler {
   private var frames = FrameBuffer()
   private var context: ChannelHandlerContext?
   private var desk: (any Desk)?
-  private var isWaiting = false
+  /// Calls of `resume` that are missing.
+  private var awaited = 0
+  private var isWaiting: Bool { awaited > 0 }
   private var isClosing = false
   private var isReading = false
   private var lastRead = NIODeadline.uptimeNanoseconds(0)
@@ -115,8 +122,8 @@ final class Connection: ChannelInboundHandler {
 
   /// What a call waited for is here: goes on where it stopped.
   func resume() {
-    isWaiting = false
-    work()
+    awaited -= 1
+    if awaited == 0 { work() }
   }
 
   /// A reply has left: there may be room for more.
@@ -176,7 +183,7 @@ final class Connection: ChannelInboundHandler {
     let deadline = request.timeoutNanoseconds.map { lastRead + .nanoseconds(Int64(clamping: $0)) }
     guard let desk else { return .taken }
     let taken = desk.take(Call(stream: frame.stream, request: request, deadline: deadline), bytes)
-    isWaiting = taken == .later
+    if case .later(let count) = taken { awaited = count }
     return taken
   }
 

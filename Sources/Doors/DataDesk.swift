@@ -3,6 +3,7 @@ internal import ChatelaineAuditLog
 internal import ChatelaineKeyService
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
+internal import ChatelaineSocketBuffers
 internal import ChatelaineVocabulary
 internal import ChatelaineWire
 internal import NIOCore
@@ -14,7 +15,11 @@ final class DataDesk: Desk {
   private unowned let connection: Connection
   private let peer: Peer
   private var caller: Caller
-  private var policyEpoch: UInt64
+  /// Of the grants; 0 has them asked for at the first call.
+  private var policyEpoch: UInt64 = 0
+  /// How often the call under way has waited for keys: others may push them out again before it has all.
+  private var loads = 0
+  private static let loadsMax = 16
   private var replies = Replies()
   private var waiting: [DoorTurn.Waiting] = []
   private var drafts: [EntryDraft] = []
@@ -24,7 +29,6 @@ final class DataDesk: Desk {
     self.connection = connection
     self.peer = peer
     self.caller = caller
-    policyEpoch = loop.service.policyEpoch
   }
 
   func closed() { loop.path.scrub() }
@@ -39,7 +43,13 @@ final class DataDesk: Desk {
     do throws(CallFault) {
       let keyCall = try KeyCall(method, bytes, in: call.request.payload)
       refreshGrants()
-      return answer(keyCall, stream: call.stream, bytes)
+      guard loads < Self.loadsMax else {
+        loads = 0
+        return refuse(call, .busy, "The keys of this call do not stay at hand: send fewer keys at once.", .busy)
+      }
+      let taken = answer(keyCall, stream: call.stream, bytes)
+      loads = taken == .taken ? 0 : loads + 1
+      return taken
     } catch { return refuse(call, error.code, error.sentence, UnnotedRefusal(error)) }
   }
 
@@ -74,6 +84,7 @@ final class DataDesk: Desk {
   // MARK: One call
 
   private func answer(_ call: KeyCall, stream: UInt32, _ bytes: Span<UInt8>) -> Taken {
+    if call.method == .decryptBatch, let count = loadMissing(call, bytes) { return .later(count) }
     let id = call.attribution.requestID ?? loop.path.drawIdentifier()
     let tags = RequestTags(requestID: id, actor: call.attribution.actor, purpose: call.attribution.purpose)
     let turn: DataPath.Turn
@@ -89,13 +100,25 @@ final class DataDesk: Desk {
     switch turn {
     case .needs(let request):
       loop.load(request, for: connection)
-      return .later
+      return .later(1)
     case .done(let attempt):
       if let failure = attempt.failure { append(failure, id, stream) }
       drafts.append(attempt.draft)
       waiting.append(.init(stream: stream, requestID: id))
       return .taken
     }
+  }
+
+  /// Asks for all keys of a batch that are not at hand, at once; nil where none is missing.
+  private func loadMissing(_ call: KeyCall, _ bytes: Span<UInt8>) -> Int? {
+    var missing: Set<KeyRequest> = []
+    for item in call.items where missing.count < loop.path.batchKeysMax {
+      if let request = loop.path.missingKey(for: bytes.extracting(item.body), of: call.tenant, by: caller) {
+        missing.insert(request)
+      }
+    }
+    for request in missing { loop.load(request, for: connection) }
+    return missing.isEmpty ? nil : missing.count
   }
 
   private func append(_ failure: ServiceError, _ id: Identifier, _ stream: UInt32) {

@@ -100,7 +100,8 @@ private final class Arrival: Sendable {
   func answer(_ turn: DoorTurn) {
     switch outcome {
     case .durable(let receipt): turn.release(receipt)
-    case .failed(let failure): turn.refuse(ServiceError(failure))
+    // why: whatever is wrong with the log, nothing of what was asked was given, and a restart may be all it takes.
+    case .failed: turn.refuse(.auditUnavailable)
     }
   }
 }

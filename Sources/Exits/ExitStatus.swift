@@ -4,10 +4,14 @@ package enum ExitStatus: Int32, Sendable {
   case data = 65
   case noInput = 66
   case unavailable = 69
+  /// A fault of the service's own.
+  case software = 70
   case cannotCreate = 73
   case inputOutput = 74
-  /// Somebody else is using it.
+  /// Somebody else is using it, or there was no answer in time.
   case busy = 75
+  /// What came is no reply.
+  case protocolFault = 76
   case noPermission = 77
   case configuration = 78
 }

@@ -74,7 +74,8 @@ package final class DataPath {
   /// Keys and refusals at hand.
   package var keysAtHand: Int { keys.count }
 
-  var batchKeysMax: Int { min(Limits.batchKeysMax, keys.capacity / 2) }
+  /// Different keys that one batch may name.
+  package var batchKeysMax: Int { min(Limits.batchKeysMax, keys.capacity / 2) }
 
   /// A fresh id, for a request that came without one.
   package func drawIdentifier() -> Identifier { random.identifier() }

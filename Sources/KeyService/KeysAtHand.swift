@@ -44,7 +44,8 @@ struct KeysAtHand {
 
   init(capacity: Int) {
     keys = Shelf(capacity: capacity)
-    refusals = Shelf(capacity: max(64, capacity / 4))
+    // why: not fewer, or a batch of names that nobody may use would never find them all.
+    refusals = Shelf(capacity: max(64, capacity))
   }
 
   var capacity: Int { keys.capacity }

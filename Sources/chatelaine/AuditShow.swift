@@ -51,7 +51,7 @@ struct AuditShow: ParsableCommand {
       defer { output.flush() }
       let end = try reader.readAvailable(visit: { bytes in
         guard let entry = try? AuditEntry(parsing: bytes), filter.matches(entry) else { return }
-        output.append(json ? JSON.object(entry.fields).text : entry.line)
+        output.append(json ? JSON.object(entry.fields(leafHash: AuditEntry.leafHash(bytes))).text : entry.line)
       })
       if !follow, case .torn = end.tail {
         printError("chatelaine: the log ends in an interrupted write: \(end.segmentFile) at offset \(end.offset)")
@@ -140,7 +140,7 @@ extension AuditEntry {
     return parts.joined(separator: " ")
   }
 
-  fileprivate var fields: [(String, JSON)] {
+  fileprivate func fields(leafHash: Digest) -> [(String, JSON)] {
     [
       ("sequence", .number(sequence)), ("time", .string(wall.rfc3339)), ("bootNanoseconds", .number(bootNanoseconds)),
       ("class", .string(entryClass.word)), ("operation", .string(operation.word)),
@@ -156,7 +156,7 @@ extension AuditEntry {
       ("peerUid", .number(UInt64(peerUID))), ("incarnation", .number(UInt64(incarnation))),
       ("subjectDigest", .string(subjectDigest?.hex ?? "")), ("items", .array(items.map(\.json))),
       ("details", .object(details.map { ($0.tag.word, .string($0.valueText)) })),
-      ("previous", .string(previous.hex)),
+      ("previous", .string(previous.hex)), ("leafHash", .string(leafHash.hex)),
     ]
   }
 }

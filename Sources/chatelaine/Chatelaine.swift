@@ -4,8 +4,12 @@ internal import ArgumentParser
 @main struct Chatelaine: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "chatelaine",
-    abstract: "Sets a service up, looks after master keys, and reads what Chatelaine wrote.",
-    subcommands: [InitCommand.self, KeyringCommand.self, EnvelopeCommand.self, AuditCommand.self])
+    abstract: "Sets a service up, talks to it, looks after master keys, and reads what Chatelaine wrote.",
+    subcommands: [
+      InitCommand.self, StatusCommand.self, TenantCommand.self, KeyCommand.self, EncryptCommand.self,
+      DecryptCommand.self, RewrapCommand.self, DataKeyCommand.self, KeyringCommand.self, EnvelopeCommand.self,
+      AuditCommand.self,
+    ])
 
-  static func main() { runClosedUp(Self.self) }
+  static func main() { runClosedUp() }
 }

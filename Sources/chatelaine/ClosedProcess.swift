@@ -6,26 +6,43 @@ internal import Glibc
 
 /// Closes the process up, then runs the command that the command line names, and exits.
 ///
-/// Only `keyring` and `init` touch secrets: only there is what cannot be closed a reason to refuse.
-func runClosedUp(_ root: (some ParsableCommand).Type) -> Never {
+/// Only `keyring` and `init` touch the service's secrets: only there is what cannot be closed a reason to refuse.
+func runClosedUp() -> Never {
   do {
     let policy = Hardening.Policy(
       allowed: allowances(CommandLine.arguments), lockedBytesNeeded: 1 << 20,
       freeWipes: ch_wiping_free_is_linked() == 1)
     _ = try Hardening.close(policy)
-    var command = try root.parseAsRoot()
+    var command = try Chatelaine.parseAsRoot()
+    if command is any AsyncParsableCommand { runAsynchronously() }
     try command.run()
     exit(0)
-  } catch {
-    guard let failure = failure(error) else { root.exit(withError: error) }
-    printError("chatelaine: \(failure.sentence)")
-    exit(failure.status.rawValue)
+  } catch { end(error) }
+}
+
+/// Commands that talk to the service. Parses once more: a parsed command cannot go to another thread.
+private func runAsynchronously() -> Never {
+  Task.detached {
+    do {
+      guard var command = try Chatelaine.parseAsRoot() as? any AsyncParsableCommand else { exit(0) }
+      try await command.run()
+      exit(0)
+    } catch { end(error) }
   }
+  while true { pause() }
+}
+
+private func end(_ error: any Error) -> Never {
+  guard let failure = failure(error) else { Chatelaine.exit(withError: error) }
+  printError("chatelaine: \(failure.sentence)")
+  exit(failure.status.rawValue)
 }
 
 /// Read before the command line is parsed: parsing is not the first thing that may run.
 private func allowances(_ arguments: [String]) -> Hardening.Allowances {
-  guard let command = arguments.dropFirst().first, ["init", "keyring"].contains(command) else { return [.root, .unlockedMemory, .swap, .preload] }
+  guard let command = arguments.dropFirst().first, ["init", "keyring"].contains(command) else {
+    return [.root, .unlockedMemory, .swap, .preload]
+  }
   var allowed: Hardening.Allowances = .root
   if arguments.contains("--allow-unlocked-memory") { allowed.insert(.unlockedMemory) }
   if arguments.contains("--allow-swap") { allowed.insert(.swap) }

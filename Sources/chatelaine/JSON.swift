@@ -2,6 +2,8 @@
 enum JSON {
   case string(String)
   case number(UInt64)
+  /// A measure; what is none (NaN, infinity) is null.
+  case decimal(Double)
   case bool(Bool)
   case array([JSON])
   case object([(String, JSON)])
@@ -10,6 +12,7 @@ enum JSON {
     switch self {
     case .string(let value): Self.quoted(value)
     case .number(let value): String(value)
+    case .decimal(let value): value.isFinite ? String(value) : "null"
     case .bool(let value): value ? "true" : "false"
     case .array(let values): "[" + values.map(\.text).joined(separator: ",") + "]"
     case .object(let fields):

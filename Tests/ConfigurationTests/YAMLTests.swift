@@ -2,6 +2,7 @@ import ChatelaineConfiguration
 import ChatelaineTestSupport
 import ChatelaineVocabulary
 import Testing
+import Yams
 
 @Suite("YAML, as far as it is used")
 struct YAMLTests {
@@ -49,7 +50,7 @@ struct YAMLTests {
       "version: 1\nrules: [?*a]",
       "version: 1\nx: {\"a\":*b}", "---\t&a\nversion: 1", "version: 1\nx: [a - 'b, &x c, d - ' e]",
       "version: 1\nx: [abc\n  'de, &x y, ' , z]", "version: 1\nt [\"p: [*e]\"",
-      "version: 1\nx: [abc,\n  &x y]",
+      "version: 1\nx: [# .\n*a : b", "k: [\"x\"#[\n]\n*a : z", "version: 1\nx: [abc,\n  &x y]",
       "version: 1\nx: {a: b,\n *c : d}",
     ] {
       switch refusal(text)?.problem {
@@ -61,6 +62,20 @@ struct YAMLTests {
       #expect(refusal("version: 1\nx: y\(unseen)? *a")?.problem == .notText)
     }
     #expect(refusal("version: 1\nrules: [ # a, 'comment\n ]\t# isn't it")?.problem == nil, "the control")
+  }
+
+  @Test("The control: the parser alone makes a value out of another, wherever the alias hides")
+  func parserControl() throws {
+    for text in [
+      "a: &x [1]\nb: *x", "a:\t&x [1]\nb:\t*x", "a: &x [1]\nb: {\"c\":*x}", "a: &x [1]\nb [\"c: [*x]",
+      "a: [p - 'q, &x [1], r - ' s]\nb: [*x]", "a: &x y\u{2028}? *x\n: z",
+    ] {
+      #expect(refusal("version: 1\n" + text) != nil, "\(text)")
+      #expect(throws: Never.self, "\(text)") { _ = try compose(yaml: text, .basic, .default, .utf8) }
+    }
+    #expect(throws: YamlError.self, "an alias is looked up") {
+      try compose(yaml: "b: *x", .basic, .default, .utf8)
+    }
   }
 
   @Test("What only looks like an alias is text: in quotes, in comments, within a word")

@@ -59,9 +59,10 @@ struct Manifest {
       isExecutable: call == "tool" || call == "executableTarget")
   }
 
-  /// As `target` in the manifest has it: C modules and executables keep their name.
+  /// As `target` in the manifest has it: C modules, executables and the client library keep their name.
   private static func moduleName(of name: String) -> String {
-    name.wholeMatch(of: /C[A-Z].*/) != nil || name == name.lowercased() ? name : "Chatelaine" + name
+    let isWhole = name.wholeMatch(of: /C[A-Z].*/) != nil || name == name.lowercased() || name == "ChatelaineClient"
+    return isWhole ? name : "Chatelaine" + name
   }
 
   /// The text up to the parenthesis that closes the one before it.

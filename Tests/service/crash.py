@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-import tracing
+import registers
 from canaries import Scan
 from house import Checks, House
 from wire import DATA, Data, field
@@ -42,14 +42,14 @@ def crash_once(house, kind, number):
     time.sleep(0.2)
     live = [hit[2] for hit in Scan(pid, {"live": secret[:64]}).hits if hit[1] == "first"]
     check(len(live) == 1, "%s: the secret lives in one place: %s" % (kind, live))
-    thread = tracing.thread_named(pid, "NIO-ELT")
-    tracing.crash(thread, live[0], number, None if number else tracing.trap_address(pid))
+    thread = registers.thread_named(pid, "NIO-ELT")
+    registers.crash(thread, live[0], number, None if number else registers.trap_address(pid))
     died_of = -house.process.wait(60)
     return printed_of(secret, house.printed_bytes()[before:]), died_of
 
 
 def main():
-    if not tracing.is_possible:
+    if not registers.is_possible:
         print("skipped: only root, on x86-64, can send a thread of the service into a crash")
         return 0
     with House(start=False, example=CONTROL) as house:

@@ -49,11 +49,24 @@ class House:
         if start:
             self.start()
 
+    def replace(self, old, new, file="chatelaine.yaml"):
+        """Changes the configuration, or another file, before a start."""
+        path = os.path.join(self.directory, file)
+        with open(path) as one:
+            text = one.read()
+        assert old in text, old
+        with open(path, "w") as one:
+            one.write(text.replace(old, new))
+
+    def small_segments(self, count=262144):
+        self.replace('  name: "chatelaine"', '  name: "chatelaine"\n  segment-bytes: %d' % count
+                     + "\n  first-segment-bytes: %d" % count)
+
     def start(self, wrapper=(), wait=20, environment=None, stdin=None):
-        self.errors = open(os.path.join(self.place, "stderr"), "ab")
-        self.process = subprocess.Popen(
-            [*wrapper, *self.program, "--config", self.config, "--allow-root"], stdout=self.errors,
-            stderr=self.errors, stdin=stdin, env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **(environment or {})})
+        with open(os.path.join(self.place, "stderr"), "ab") as errors:
+            self.process = subprocess.Popen(
+                [*wrapper, *self.program, "--config", self.config, "--allow-root"], stdout=errors,
+                stderr=errors, stdin=stdin, env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **(environment or {})})
         until = time.monotonic() + wait
         while time.monotonic() < until:
             if self.process.poll() is not None:
@@ -95,9 +108,13 @@ class House:
         return subprocess.run(
             [binary("chatelaine"), "audit", "verify", "--log", self.log], stdout=subprocess.DEVNULL).returncode
 
-    def close(self):
+    def end(self):
+        """No process is left of it."""
         if self.process and self.process.poll() is None:
             self.kill()
+
+    def close(self):
+        self.end()
         shutil.rmtree(self.place, ignore_errors=True)
 
     def __enter__(self):

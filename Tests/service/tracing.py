@@ -1,60 +1,125 @@
-"""Stops one thread of another process, points its registers at an address, and lets it go on into a crash. x86-64, root."""
-import ctypes
-import os
-import platform
+"""Reads what strace says of the service: which replies left, and which entries were synced by then."""
+import re
+import struct
 
-libc = ctypes.CDLL(None, use_errno=True)
-libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-libc.ptrace.restype = ctypes.c_long
-GETREGS, SETREGS, ATTACH, DETACH = 12, 13, 16, 17
-WALL = 0x40000000
-NAMES = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base"
-         " ds es fs gs").split()
-POINTED = "r15 r14 r13 r12 rbx r11 r10 r9 r8 rax rcx rdx rsi rdi".split()
-is_possible = platform.machine() == "x86_64" and os.geteuid() == 0
+from segments import frame_head
+from wire import Reply
+
+CALLS = "write,writev,sendmsg,sendto,pwrite64,fdatasync"
+LINE = re.compile(r"(\d+) +(\d+\.\d+) (.*)")
+RESUMED = re.compile(r"<\.\.\. (\w+) resumed>(.*)")
+RESULT = re.compile(r"\) += (-?\d+)(.*)$")
 
 
-class Registers(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_ulonglong) for name in NAMES]
+def wrapper(path, *more):
+    """The command that traces a service; the service stays the child of whoever starts it."""
+    return ["strace", "-D", "-f", "-q", "-ttt", "-y", "-xx", "-s", "5000000", "-e", "signal=none", "-e", "trace=" + CALLS,
+            *more, "-o", path]
 
 
-def _ptrace(request, thread, address=None, data=None):
-    if libc.ptrace(request, thread, address, data) != 0:
-        raise OSError(ctypes.get_errno(), "ptrace %d" % request)
+def text_bytes(arguments):
+    """The bytes of every string among a call's arguments."""
+    return b"".join(bytes.fromhex(one.replace("\\x", "")) for one in re.findall(r'"((?:\\x[0-9a-f]{2})*)"', arguments))
 
 
-def thread_named(pid, start):
-    """A thread by the beginning of its name."""
-    for thread in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/comm" % (pid, thread)) as name:
-            if name.read().startswith(start):
-                return int(thread)
-    raise LookupError(start)
+def decoded(name):
+    return re.sub(r"\\x([0-9a-f]{2})", lambda byte: chr(int(byte[1], 16)), name)
 
 
-def trap_address(pid):
-    """Where the program has ud2, the instruction of a Swift trap."""
-    program = os.readlink("/proc/%d/exe" % pid)
-    with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb", 0) as memory:
-        for line in maps:
-            columns = line.split()
-            if "x" in columns[1] and columns[-1] == program:
-                start, end = (int(x, 16) for x in columns[0].split("-"))
-                memory.seek(start)
-                return start + memory.read(end - start).index(b"\x0f\x0b")
-    raise LookupError("ud2")
+class Call:
+    def __init__(self, name, arguments, line):
+        self.name, self.arguments, self.start, self.end, self.result = name, arguments, line, None, None
+        self.file = decoded(arguments.split(",")[0].split(")")[0].strip())
+
+    def finish(self, line, result):
+        self.end, self.result = line, int(result)
 
 
-def crash(thread, pointer, signal=0, address=None):
-    """Sends the thread into `address`, or a signal to it, while its registers point at `pointer`."""
-    _ptrace(ATTACH, thread)
-    os.waitpid(thread, WALL)
-    registers = Registers()
-    _ptrace(GETREGS, thread, None, ctypes.addressof(registers))
-    for number, name in enumerate(POINTED):
-        setattr(registers, name, pointer + 16 * number)
-    registers.orig_rax = 2 ** 64 - 1  # no call to restart
-    if address is not None:
-        registers.rip = address
-    _ptrace(SETREGS, thread, None, ctypes.addressof(registers))
-    _ptrace(DETACH, thread, None, signal)
+def calls(lines):
+    """Calls with the lines where they begin and end, in the order of their ends."""
+    open_calls = {}
+    for number, line in enumerate(lines):
+        parts = LINE.match(line)
+        if not parts:
+            continue
+        thread, rest = parts[1], parts[3]
+        resumed = RESUMED.match(rest)
+        if resumed:
+            call = open_calls.pop(thread, None)
+            rest = resumed[2]
+            if call is None:
+                continue
+        else:
+            name, _, arguments = rest.partition("(")
+            call = Call(name, arguments.split(" <unfinished")[0], number)
+            if rest.endswith("<unfinished ...>"):
+                open_calls[thread] = call
+                continue
+        result = RESULT.search(rest)
+        if result:
+            call.finish(number, result[1])
+            yield call
+
+
+class Order:
+    """`faults`: replies that began to leave before a sync of their entry had succeeded."""
+
+    def __init__(self, lines):
+        self.faults, self.receipts, self.plain, self.syncs = [], {}, 0, 0
+        self.covered = {}           # sequence: the sync that made it durable
+        self.waiting = {}           # file: [(line, first, count)], written and not synced
+        self.streams = {}           # socket: [bytes, [(offset, line)]]
+        # why: a sync covers what was written before it began; its end is what counts for replies.
+        for call in calls(lines):
+            if call.name == "pwrite64":
+                self.wrote(call)
+            elif call.name == "fdatasync":
+                self.synced(call)
+            elif "<socket:" in call.file:
+                self.sent(call)
+
+    def wrote(self, call):
+        data = text_bytes(call.arguments)
+        head = frame_head(data)
+        if head and head[0] == 1 and call.result == len(data):
+            self.waiting.setdefault(call.file, []).append((call.end, head[1], head[2]))
+
+    def synced(self, call):
+        if call.result != 0:
+            # why: the kernel may have dropped what was written; no later sync makes up for it.
+            self.waiting[call.file] = []
+            return
+        self.syncs += 1
+        rest = []
+        for line, first, count in self.waiting.get(call.file, []):
+            if line < call.start:
+                for sequence in range(first, first + count):
+                    self.covered.setdefault(sequence, call)
+            else:
+                rest.append((line, first, count))
+        self.waiting[call.file] = rest
+
+    def sent(self, call):
+        if call.result <= 0:
+            return
+        stream = self.streams.setdefault(call.file, [b"", []])
+        stream[1].append((len(stream[0]), call))
+        stream[0] += text_bytes(call.arguments)[:call.result]
+        while len(stream[0]) >= 10:
+            count, number, kind, _ = struct.unpack_from(">IIBB", stream[0])
+            if kind != 2 or len(stream[0]) < 10 + count:
+                return
+            # The write that has the reply's first byte.
+            index = max(index for index, (offset, _) in enumerate(stream[1]) if offset <= 0)
+            self.reply(Reply(number, stream[0][10:10 + count]), stream[1][index][1])
+            stream[0] = stream[0][10 + count:]
+            stream[1] = [(offset - 10 - count, carrier) for offset, carrier in stream[1][index:]]
+
+    def reply(self, reply, carrier):
+        if reply.sequence is None:
+            self.plain += 1
+            return
+        sync = self.covered.get(reply.sequence)
+        if sync is None or sync.end >= carrier.start:
+            self.faults.append("the reply with entry %d left before it was synced" % reply.sequence)
+        self.receipts[reply.sequence] = carrier

@@ -147,13 +147,16 @@ class Data(Connection):
     def decrypt(self, tenant, envelope, context=None, **about):
         return self.call(DATA, "Decrypt", self.message(tenant, None, envelope, context, **about))
 
-    def encrypt_batch(self, tenant, key, items, **about):
+    @staticmethod
+    def batch_message(tenant, key, items, **about):
         body = b"".join(field(3, field(3, text) + context_fields(context)) for text, context in items)
-        return self.call(DATA, "EncryptBatch", field(1, tenant) + field(2, key) + body + attribution(**about))
+        return field(1, tenant) + (field(2, key) if key else b"") + body + attribution(**about)
+
+    def encrypt_batch(self, tenant, key, items, **about):
+        return self.call(DATA, "EncryptBatch", self.batch_message(tenant, key, items, **about))
 
     def decrypt_batch(self, tenant, items, **about):
-        body = b"".join(field(3, field(3, text) + context_fields(context)) for text, context in items)
-        return self.call(DATA, "DecryptBatch", field(1, tenant) + body + attribution(**about))
+        return self.call(DATA, "DecryptBatch", self.batch_message(tenant, None, items, **about))
 
     def issue(self, tenant, key, context=None, wrapped_only=False, **about):
         message = self.message(tenant, key, None, context, **about) + (field(5, 1) if wrapped_only else b"")
@@ -168,11 +171,11 @@ class Data(Connection):
 
 
 class Admin(Connection):
-    def act(self, method, tenant=None, key=None, **numbers):
+    def act(self, method, tenant=None, key=None, request_id=None, **numbers):
         message = (field(1, tenant) if tenant else b"") + (field(2, key) if key else b"")
         for name, value in numbers.items():
             message += field({"suite": 4}[name], value)
-        return self.call(ADMIN, method, message)
+        return self.call(ADMIN, method, message + attribution(request_id))
 
     def create_tenant(self, tenant):
         return self.act("CreateTenant", tenant)

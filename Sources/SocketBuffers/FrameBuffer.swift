@@ -1,14 +1,14 @@
 internal import CLinux
 internal import ChatelaineWire
-internal import NIOCore
+package import NIOCore
 
-/// What came in on a connection and is not answered yet; it may be plaintext.
+/// What came in on a connection and is not taken yet; it may be plaintext.
 ///
 /// Memory of the connection's own: a read is moved here and erased where it was, a frame is erased as soon as it is
 /// done. Grows to one frame of the largest size and one read, never more.
-@safe struct FrameBuffer: ~Copyable {
-  static let countMax = TtrpcFrame.headerByteCount + TtrpcFrame.messageBytesMax + readBytesMax
-  static let readBytesMax = 256 << 10
+@safe package struct FrameBuffer: ~Copyable {
+  package static let countMax = TtrpcFrame.headerByteCount + TtrpcFrame.messageBytesMax + readBytesMax
+  package static let readBytesMax = 256 << 10
   private static let smallBytes = 16 << 10
 
   private var base: UnsafeMutableRawPointer
@@ -16,7 +16,7 @@ internal import NIOCore
   private var start = 0
   private var end = 0
 
-  init() {
+  package init() {
     capacity = Self.smallBytes
     unsafe base = .allocate(byteCount: capacity, alignment: 16)
   }
@@ -26,10 +26,10 @@ internal import NIOCore
     unsafe base.deallocate()
   }
 
-  var count: Int { end - start }
+  package var count: Int { end - start }
 
   /// Moves a read in, and erases it in the channel's own pool.
-  mutating func take(_ read: ByteBuffer) {
+  package mutating func take(_ read: ByteBuffer) {
     makeRoom(for: read.readableBytes)
     unsafe read.withUnsafeReadableBytes { bytes in
       guard let source = bytes.baseAddress else { return }
@@ -39,15 +39,15 @@ internal import NIOCore
     read.eraseInPlace()
   }
 
-  /// Lends what is not answered yet.
-  func withBytes<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
+  /// Lends what is not taken yet.
+  package func withBytes<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
     let bytes = unsafe UnsafeBufferPointer(
       start: base.advanced(by: start).assumingMemoryBound(to: UInt8.self), count: count)
     return unsafe body(Span(_unsafeElements: bytes))
   }
 
   /// Erases the first `count` bytes: their frame is done.
-  mutating func drop(_ count: Int) {
+  package mutating func drop(_ count: Int) {
     unsafe ch_wipe(base.advanced(by: start), count)
     start += count
     guard start == end else { return }
@@ -79,28 +79,5 @@ internal import NIOCore
     unsafe base.deallocate()
     unsafe base = fresh
     (capacity, start, end) = (larger, 0, moved)
-  }
-}
-
-extension ByteBuffer {
-  /// Erases the readable bytes where they lie.
-  ///
-  /// why: the pool of a channel holds a reference to its buffers, so that a write through the buffer's own methods
-  /// would erase a copy.
-  func eraseInPlace() {
-    unsafe withUnsafeReadableBytes { bytes in
-      guard let base = bytes.baseAddress else { return }
-      unsafe ch_wipe(UnsafeMutableRawPointer(mutating: base), bytes.count)
-    }
-  }
-
-  /// Appends what `fill` writes into `count` bytes' room, in place.
-  mutating func append(roomFor count: Int, _ fill: (inout OutputRawSpan) -> Void) {
-    unsafe writeWithUnsafeMutableBytes(minimumWritableBytes: count) { room in
-      let room = unsafe UnsafeMutableRawBufferPointer(rebasing: room[..<count])
-      var output = unsafe OutputRawSpan(buffer: room, initializedCount: 0)
-      fill(&output)
-      return unsafe output.finalize(for: room)
-    }
   }
 }

@@ -1,0 +1,123 @@
+package import ChatelaineClient
+package import ChatelaineMessages
+internal import Foundation
+internal import SwiftProtobuf
+
+/// The calls of `chatelaine.v1.AdminService`, typed, over a connection to the admin socket.
+package struct AdminClient: Sendable {
+  private static let service = "chatelaine.v1.AdminService"
+  private let connection: ChatelaineConnection
+  private let options: CallOptions
+
+  /// Every call carries what `options` says of it.
+  package init(_ connection: ChatelaineConnection, options: CallOptions = CallOptions()) {
+    self.connection = connection
+    self.options = options
+  }
+
+  package func status() async throws(ClientError) -> Chatelaine_V1_StatusResponse {
+    try await call("Status", Chatelaine_V1_StatusRequest.with { $0.attribution = attribution })
+  }
+
+  package func createTenant(_ tenant: String) async throws(ClientError) -> Chatelaine_V1_CreateTenantResponse
+  {
+    try await call(
+      "CreateTenant",
+      Chatelaine_V1_CreateTenantRequest.with {
+        $0.tenant = tenant
+        $0.attribution = attribution
+      })
+  }
+
+  /// One page, from behind `after` on.
+  package func listTenants(after: String = "") async throws(ClientError) -> Chatelaine_V1_ListTenantsResponse
+  {
+    try await call(
+      "ListTenants",
+      Chatelaine_V1_ListTenantsRequest.with {
+        $0.after = after
+        $0.attribution = attribution
+      })
+  }
+
+  package func createKey(
+    _ key: String, of tenant: String, suite: Chatelaine_V1_Suite = .aes256Gcm
+  ) async throws(ClientError) -> Chatelaine_V1_CreateKeyResponse {
+    try await call(
+      "CreateKey",
+      Chatelaine_V1_CreateKeyRequest.with {
+        $0.tenant = tenant
+        $0.key = key
+        $0.purpose = .seal
+        $0.suite = suite
+        $0.attribution = attribution
+      })
+  }
+
+  package func listKeys(of tenant: String) async throws(ClientError) -> Chatelaine_V1_ListKeysResponse {
+    try await call(
+      "ListKeys",
+      Chatelaine_V1_ListKeysRequest.with {
+        $0.tenant = tenant
+        $0.attribution = attribution
+      })
+  }
+
+  package func rotateKey(
+    _ key: String, of tenant: String
+  ) async throws(ClientError) -> Chatelaine_V1_RotateKeyResponse {
+    try await call(
+      "RotateKey",
+      Chatelaine_V1_RotateKeyRequest.with {
+        $0.tenant = tenant
+        $0.key = key
+        $0.attribution = attribution
+      })
+  }
+
+  package func enableKey(
+    _ key: String, of tenant: String
+  ) async throws(ClientError) -> Chatelaine_V1_EnableKeyResponse {
+    try await call(
+      "EnableKey",
+      Chatelaine_V1_EnableKeyRequest.with {
+        $0.tenant = tenant
+        $0.key = key
+        $0.attribution = attribution
+      })
+  }
+
+  package func disableKey(
+    _ key: String, of tenant: String
+  ) async throws(ClientError) -> Chatelaine_V1_DisableKeyResponse {
+    try await call(
+      "DisableKey",
+      Chatelaine_V1_DisableKeyRequest.with {
+        $0.tenant = tenant
+        $0.key = key
+        $0.attribution = attribution
+      })
+  }
+
+  private var attribution: Chatelaine_V1_Attribution {
+    .with {
+      if let id = options.requestID { $0.requestID = Data(id.bytes) }
+      $0.actor = options.actor
+      $0.purpose = options.purpose
+    }
+  }
+
+  private func call<Request: Message, Response: Message>(
+    _ method: String, _ request: Request
+  ) async throws(ClientError) -> Response {
+    let payload: [UInt8]
+    do { payload = try request.serializedBytes() } catch {
+      throw ClientError(.invalidRequest, "The request cannot be written as a message.")
+    }
+    let bytes = try await connection.call(
+      service: Self.service, method: method, payload: payload, options: options)
+    do { return try Response(serializedBytes: bytes) } catch {
+      throw ClientError(.malformedReply, "The reply is not one of this method: update this program.")
+    }
+  }
+}

@@ -1,0 +1,45 @@
+internal import ArgumentParser
+internal import ChatelaineClient
+
+/// `chatelaine decrypt`: an envelope, or one in each line of a text.
+struct DecryptCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "decrypt",
+    abstract: "Decrypts a file with an envelope, in either form, or with one in each line.",
+    discussion: "A file with plaintext is made with mode 0600.\n" + exitCodesHelp)
+
+  @Argument(help: "The tenant.")
+  var tenant: String
+
+  @OptionGroup var options: DataOptions
+
+  func run() async throws {
+    if options.lines { return try await runLines() }
+    let envelope = try StoredForm.decode(try options.readWhole(atMost: InputLimit.envelope))
+    let place = try OutputFile(options.output, isSecret: true)
+    let connection = try await options.data.connect()
+    let reply = try await connection.decrypt(
+      envelope, tenant: tenant, context: options.context.pairs, options: options.tags.options)
+    await connection.close()
+    try options.deliver(reply.value, to: place, reply.receipt) { ("plaintextBase64", base64(reply.value)) }
+  }
+
+  private func runLines() async throws {
+    let (tenant, context, tags) = (self.tenant, try options.context.pairs, options.tags.options)
+    let words = LinesWork.Words(
+      doing: "decrypting", done: "decrypted", lineBytesMax: InputLimit.envelope, secret: true)
+    try await LinesWork(options, words).run { connection, lines in
+      try await LinesWork.decoded(lines) { envelopes in
+        let items = envelopes.map { BatchItem($0, context: context) }
+        return try await connection.decryptBatch(items, tenant: tenant, options: tags).value.map(Self.oneLine)
+      }
+    }
+  }
+
+  /// What was not made by --lines may have new lines inside: then lines are not what it was.
+  private static func oneLine(_ result: Result<[UInt8], ClientError>) -> Result<[UInt8], ClientError> {
+    guard case .success(let plaintext) = result, plaintext.contains(UInt8(ascii: "\n")) else { return result }
+    return .failure(
+      ClientError(.invalidRequest, "The plaintext has new lines inside: decrypt this one without --lines."))
+  }
+}

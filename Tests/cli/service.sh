@@ -1,0 +1,232 @@
+#!/bin/bash
+# The commands that talk to a running service: what they print, exit codes, and what is left on disk when they fail.
+# Usage: Tests/cli/service.sh FOLDER-OF-chatelaine-AND-chatelained
+set -u
+bin=$(realpath "${1:?usage: service.sh FOLDER-OF-chatelaine-AND-chatelained}")
+work=$(mktemp -d) && cd "$work" || exit 1
+service=
+trap '[[ -n $service ]] && kill "$service" 2>/dev/null; chmod -R u+rwX "$work"; rm -rf "$work"' EXIT
+passed=0 failed=0
+
+# expect CODE PATTERN COMMAND...: runs it; its exit code is CODE and PATTERN (extended regex), if any, is in what it says.
+expect() {
+  local code=$1 pattern=$2 got; shift 2
+  "$@" >out 2>err <"${input:-/dev/null}"; got=$?
+  cat err >>out
+  if [[ $got =~ ^($code)$ ]] && { [[ -z $pattern ]] || grep -qaE -- "$pattern" out; }; then passed=$((passed + 1)); return; fi
+  failed=$((failed + 1)); echo "NOT OK ($got, not $code, or no '$pattern'): $*"; sed 's/^/    /' out | head -n 5
+}
+refuse() { # as expect, and no file is made or changed, and it says one line
+  local before; before=$(picture)
+  expect "$@"
+  check "nothing changes: ${*:3}" "$before" "$(picture)"
+  check "one sentence: ${*:3}" 1 "$(grep -c '' err)"
+}
+picture() { find files -mindepth 1 -printf '%p %m %i %s %T@\n' | sort; }
+check() { if [[ $2 == "$3" ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "NOT OK $1: '$2' is not '$3'"; fi; }
+c() { "$bin/chatelaine" "$@"; }
+start() {
+  "$bin/chatelained" --config d/chatelaine.yaml --allow-root >service.out 2>&1 & service=$!
+  for _ in $(seq 200); do c status >/dev/null 2>&1 && return; sleep 0.05; done
+  echo "NOT OK the service does not start"; cat service.out; exit 1
+}
+stop() { kill "$service"; wait "$service" 2>/dev/null; service=; }
+
+mkdir files
+c init d >/dev/null || exit 1
+export CHATELAINE_SOCKET=$work/d/run/data.sock CHATELAINE_ADMIN_SOCKET=$work/d/run/admin.sock
+refuse 69 '^chatelaine: CONNECT_FAILED: There is no connection to .*admin.sock' c status
+start
+
+# Where the service is, and who it must be.
+expect 0 '^log .* accepting$' c status
+expect 0 '^\{"version":"[^"]+","started":"20[^"]*Z","processId":[0-9]+,"log":\{' c status --json
+expect 0 '^service ' env -u CHATELAINE_ADMIN_SOCKET "$bin/chatelaine" status --config d/chatelaine.yaml
+expect 0 '^service ' env -u CHATELAINE_ADMIN_SOCKET "$bin/chatelaine" status --admin-socket d/run/admin.sock --server-uid "$(id -u)"
+expect 64 'CHATELAINE_ADMIN_SOCKET' env -u CHATELAINE_ADMIN_SOCKET "$bin/chatelaine" status
+expect 64 'CHATELAINE_SOCKET' env -u CHATELAINE_SOCKET "$bin/chatelaine" encrypt acme/pay
+refuse 77 '^chatelaine: WRONG_SERVER: The socket is served by uid [0-9]+, not by uid 4242, so nothing was sent' c status --server-uid 4242
+
+# Tenants and keys.
+expect 0 '^created acme$' c tenant create acme
+expect 0 '^\{"tenant":"beta","receipt":\{"logId":"[0-9a-f]{32}","epoch":1,"sequence":[0-9]+,' c tenant create beta --json
+refuse 73 '^chatelaine: CONFLICT: .*request [0-9a-f]{32}' c tenant create acme
+refuse 64 'INVALID_REQUEST' c tenant create ACME
+expect 0 '^acme  20[^ ]*Z  master v1$' c tenant list
+check 'both tenants' 'acme beta' "$(c tenant list | cut -d' ' -f1 | xargs)"
+expect 0 '^\{"tenant":"acme","created":"20[^"]*Z","masterVersion":1\}$' c tenant list --json
+expect 0 '^created acme/pay: version 1$' c key create acme/pay
+expect 0 '"tenant":"acme","key":"x","version":1,"receipt":' c key create acme/x --suite xchacha20-poly1305 --json
+expect 0 '^created beta/pay' c key create beta/pay
+refuse 73 'CONFLICT' c key create acme/pay
+refuse 66 'NOT_FOUND' c key create gamma/pay
+expect 64 'pay' c key create pay
+expect 0 '^acme/pay  v1  enabled  aes-256-gcm  20' c key list acme
+expect 0 '"key":"x","keyId":"[0-9a-f]{32}","suite":"xchacha20-poly1305","enabled":true,"currentVersion":1' c key list acme --json
+
+# Blobs: both forms, files and pipes, empty and at the limit.
+printf '4111 1111 1111 1111' >card
+expect 0 '' c encrypt acme/pay --in card --out files/card.ch1 --context table=cards --context column=no
+check 'text form' 1 "$(grep -cE '^ch1\.[A-Za-z0-9_-]+$' files/card.ch1)"
+expect 0 '^4111 1111 1111 1111$' c decrypt acme --in files/card.ch1 --context column=no --context table=cards
+expect 0 '' c decrypt acme --in files/card.ch1 --out files/card --context table=cards --context column=no
+check 'decrypted to a file' '4111 1111 1111 1111 600' "$(cat files/card) $(stat -c %a files/card)"
+check 'a pipe each way' '4111 1111 1111 1111' "$(c encrypt acme/x <card | c decrypt acme)"
+expect 0 '' c encrypt acme/pay --binary --in card --out files/card.bin
+check '96 bytes more' $((19 + 96)) "$(stat -c %s files/card.bin)"
+expect 0 '4111' c decrypt acme --in files/card.bin
+expect 0 '^AES|suite +AES-256-GCM' c envelope inspect files/card.bin
+expect 0 '^\{"envelope":"ch1\.[^"]+","receipt":\{' c encrypt acme/pay --in card --json
+expect 0 '^\{"plaintextBase64":"NDExMSAxMTExIDExMTEgMTExMQ==","receipt":\{' c decrypt acme --in files/card.bin --json
+expect 0 '^\{"out":"files/j","receipt":\{' c encrypt acme/pay --in card --out files/j --json
+check 'an empty file' 0 "$(c encrypt acme/pay </dev/null | c decrypt acme | wc -c)"
+head -c 1048576 /dev/urandom >most; { cat most; echo; } >over
+check '1 MiB' "$(sha256sum <most)" "$(c encrypt acme/pay --in most | c decrypt acme | sha256sum)"
+check '1 MiB, binary' "$(sha256sum <most)" "$(c encrypt acme/x --binary --in most | c decrypt acme | sha256sum)"
+refuse 65 'LIMIT_EXCEEDED: one request carries at most 1048576 bytes.*data-key issue' c encrypt acme/pay --in over --out files/card
+
+# What the log says of it.
+id=$(printf '%032x' 77)
+expect 0 '' c encrypt acme/pay --in card --out files/tagged --actor 'user 7' --purpose checkout --request-id "$id"
+expect 0 "encrypt ok acme/pay v1 .*actor=user.*7.*purpose=checkout.*request=$id" c audit show --log d/log --request-id "$id"
+expect 64 '32 hexadecimal digits' c encrypt acme/pay --request-id 7
+expect 64 'a key twice' c encrypt acme/pay --context a=1 --context a=2
+expect 64 'k=v' c encrypt acme/pay --context a
+
+# Refusals leave the old file as it was, and no file where none was.
+cp files/card.ch1 files/kept
+for out in files/kept files/new; do
+  refuse 65 '^chatelaine: DECRYPTION_FAILED: .*\(request [0-9a-f]{32}\)$' c decrypt beta --in files/card.ch1 --context table=cards --context column=no --out $out
+  refuse 65 'DECRYPTION_FAILED' c decrypt acme --in files/card.ch1 --context table=cards --out $out
+  refuse 65 'DECRYPTION_FAILED' c decrypt acme --in files/card.ch1 --context table=cards --context column=No --out $out
+  refuse 65 'DECRYPTION_FAILED' c decrypt acme --in card --out $out
+  refuse 66 'NOT_FOUND' c encrypt acme/none --in card --out $out
+  refuse 66 'NOT_FOUND' c encrypt gamma/pay --in card --out $out
+  refuse 66 'none: it cannot be opened' c encrypt acme/pay --in none --out $out
+done
+for at in 0 3 20 40 80 100 114; do
+  cp files/card.bin bent; printf "$(printf '\\x%02x' $(($(od -An -tu1 -j $at -N 1 bent) ^ 1)))" | dd of=bent bs=1 seek=$at conv=notrunc status=none
+  refuse 65 'DECRYPTION_FAILED' c decrypt acme --in bent --out files/new
+done
+sed 's/.$/!/' files/card.ch1 >bent; refuse 65 'DECRYPTION_FAILED: This is not the text form of an envelope \(character\)' c decrypt acme --in bent --out files/new
+
+# Where a file cannot or must not be put.
+refuse 73 'No such file or directory' c encrypt acme/pay --in card --out files/none/x
+refuse 73 'names a directory' c encrypt acme/pay --in card --out files/
+ln -s kept files/link; refuse 73 'files/link: it is a link' c encrypt acme/pay --in card --out files/link
+mkfifo files/pipe; refuse 73 'device' c encrypt acme/pay --in card --out files/pipe
+refuse 73 '/dev/null: it is a link, a directory or a device' c encrypt acme/pay --in card --out /dev/null
+check '/dev/null is a device still' c "$(stat -c %A /dev/null | cut -c1)"
+before=$(picture)
+expect 74 'File too large' bash -c 'ulimit -f 1; trap "" XFSZ; exec "$@"' - "$bin/chatelaine" encrypt acme/pay --in most --out files/kept
+check 'a full disk changes nothing' "$before" "$(picture)"
+expect 74 'standard output: it cannot be written' bash -c '"$@" >/dev/full' - "$bin/chatelaine" encrypt acme/pay --in card
+
+# Lines: real input, there and back; order, empty lines, a last line without its new line.
+zone=/usr/share/zoneinfo/tzdata.zi
+[[ -r $zone ]] || { seq 5000 >zone; zone=zone; }
+expect 0 '^encrypted [0-9]+ lines, [0-9]+ bytes in [0-9.e-]+ s: [0-9]+ lines/s$' c encrypt acme/pay --lines --progress --in $zone --out files/zone --context c=zone
+check 'an envelope a line' "$(wc -l <$zone)" "$(grep -cE '^ch1\.[A-Za-z0-9_-]+$' files/zone)"
+expect 0 '' c decrypt acme --lines --in files/zone --out files/zone.txt --context c=zone
+check 'every line as it was' "$(sha256sum <$zone)" "$(sha256sum <files/zone.txt)"
+check 'mode' 600 "$(stat -c %a files/zone.txt)"
+check 'through pipes' "$(sha256sum <$zone)" "$(c encrypt acme/x --lines <$zone | c decrypt acme --lines | sha256sum)"
+check 'batches have an entry each' yes "$([[ $(c audit show --log d/log --operation encrypt-batch 2>/dev/null | wc -l) -lt 40 ]] && echo yes)"
+printf 'a\n\n\nb' >edge
+check 'empty lines, no last new line' "$(od -c edge)" "$(c encrypt acme/pay --lines <edge | c decrypt acme --lines | od -c)"
+check 'no line' '' "$(c encrypt acme/pay --lines </dev/null | c decrypt acme --lines)"
+{ head -c 700000 /dev/zero | tr '\0' a; echo; head -c 1048576 /dev/zero | tr '\0' b; echo; echo c; } >long
+check 'long lines' "$(sha256sum <long)" "$(c encrypt acme/pay --lines <long | c decrypt acme --lines | sha256sum)"
+{ echo a; cat most most | tr -d '\n'; echo; } >longer
+refuse 65 'line 2: LIMIT_EXCEEDED' c encrypt acme/pay --lines --in longer --out files/new
+{ head -n 3000 files/zone; echo ch1.nonsense; tail -n 5 files/zone; } >broken
+refuse 65 '^chatelaine: line 3001: DECRYPTION_FAILED' c decrypt acme --lines --in broken --context c=zone --out files/kept
+refuse 65 '^chatelaine: line 1: DECRYPTION_FAILED' c decrypt beta --lines --in files/zone --context c=zone --out files/new
+c decrypt acme --lines --context c=zone <broken >shown 2>/dev/null
+check 'to a pipe: whole lines up to it' "$(head -n 3000 $zone | sha256sum)" "$(sha256sum <shown)"
+c encrypt acme/pay --in edge >two
+refuse 64 'line 1: INVALID_REQUEST: The plaintext has new lines inside' c decrypt acme --lines --in two --out files/new
+expect 64 'exclude each other' c encrypt acme/pay --lines --binary
+expect 64 'exclude each other' c decrypt acme --lines --json
+mkfifo talk answers
+c encrypt acme/pay --lines <talk >answers & talker=$!
+exec 7>talk 8<answers; echo one >&7; read -r -t 20 -u 8 line
+check 'a line is answered before the next one comes' one "$(c decrypt acme <<<"$line")"
+exec 7>&- 8<&-; wait $talker
+
+# Data keys.
+expect 0 '^wrapped  ch1\.' c data-key issue acme/pay --context f=1
+check 'the key unwraps to itself' "$(sed -n 's/^key *//p' out)" "$(sed -n 's/^wrapped *//p' out | c data-key unwrap acme --context f=1)"
+expect 0 '^wrapped  ch1\.' c data-key issue acme/pay --wrapped-only; check 'no key' 0 "$(grep -c '^key' out)"
+expect 0 '' c data-key issue acme/pay --key-out files/key --out files/wrapped
+check '32 bytes, its owner'"'"'s' '32 600' "$(stat -c '%s %a' files/key)"
+expect 0 "$(od -An -tx1 files/key | tr -d ' \n')" c data-key unwrap acme --in files/wrapped
+expect 0 '' c data-key unwrap acme --in files/wrapped --out files/again
+check 'the same key' "$(sha256sum <files/key)" "$(sha256sum <files/again)"
+expect 0 '^\{"wrapped":"ch1[^"]*","keyHex":"[0-9a-f]{64}","receipt"' c data-key issue acme/pay --json
+expect 0 '^\{"keyHex":"[0-9a-f]{64}","receipt"' c data-key unwrap acme --in files/wrapped --json
+refuse 65 'DECRYPTION_FAILED' c data-key unwrap beta --in files/wrapped --out files/again
+refuse 65 'This is not a wrapped data key' c data-key unwrap acme --in files/card.bin
+expect 64 'exclude each other' c data-key issue acme/pay --wrapped-only --key-out files/k
+
+# Rotation and rewrap.
+expect 0 '^rotated acme/pay: version 2 is current$' c key rotate acme/pay
+expect 0 '"version":3,"receipt"' c key rotate acme/pay --json
+expect 0 '4111' c decrypt acme --in files/card.bin
+expect 0 '' c rewrap acme --in files/card.bin --binary --out files/card3
+expect 0 '^version +3$' c envelope inspect files/card3
+expect 0 '4111' c decrypt acme --in files/card3
+expect 0 '' c rewrap acme --in files/card3 --binary --out files/card3b
+check 'current already: the same bytes' "$(sha256sum <files/card3)" "$(sha256sum <files/card3b)"
+expect 0 '^ch1\.' c rewrap acme --in files/wrapped
+check 'a rewrapped data key is the same key' "$(od -An -tx1 files/key | tr -d ' \n')" "$(c data-key unwrap acme <out)"
+expect 0 '' c rewrap acme --lines --in files/zone --out files/zone3 --context c=zone
+check 'rewrapped lines' "$(sha256sum <$zone)" "$(c decrypt acme --lines --in files/zone3 --context c=zone | sha256sum)"
+check 'all of them moved' 0 "$(comm -12 <(sort files/zone) <(sort files/zone3) | wc -l)"
+refuse 65 'line 3001: DECRYPTION_FAILED' c rewrap acme --lines --in broken --context c=zone --out files/new
+refuse 65 'DECRYPTION_FAILED' c rewrap beta --in files/card.bin --out files/new
+
+# Disabling and enabling.
+expect 0 '^disabled acme/pay$' c key disable acme/pay
+refuse 77 'KEY_DISABLED' c encrypt acme/pay --in card --out files/new
+refuse '77|65' 'KEY_DISABLED|DECRYPTION_FAILED' c decrypt acme --in files/card.bin --out files/new
+expect 0 '^acme/pay  v3  DISABLED' c key list acme
+expect 0 '"key":"pay","receipt"' c key enable acme/pay --json
+expect 0 '4111' c decrypt acme --in files/card.bin
+
+# Somebody else in the service's place learns nothing.
+if [[ $(id -u) == 0 ]] && command -v python3 >/dev/null; then
+  mkdir -m 0777 false; chmod 0711 "$work"
+  python3 - false/sock <<'PYTHON' & impostor=$!
+import os, socket, sys
+os.setgid(65534); os.setuid(65534)
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); s.settimeout(30)
+c, _ = s.accept(); c.settimeout(5)
+open("false/got", "wb").write(c.recv(65536))
+PYTHON
+  for _ in $(seq 100); do [[ -S false/sock ]] && break; sleep 0.05; done
+  refuse 77 'WRONG_SERVER: The socket is served by uid 65534' c encrypt acme/pay --in card --socket false/sock --out files/new
+  wait $impostor; check 'an impostor got no byte' 0 "$(stat -c %s false/got)"
+fi
+
+# Nobody answers any more.
+before=$(picture)
+stop
+refuse 69 'CONNECT_FAILED' c encrypt acme/pay --in card --out files/kept
+refuse 69 'CONNECT_FAILED' c decrypt acme --lines --in files/zone --context c=zone --out files/kept
+check 'files are as they were' "$before" "$(picture)"
+expect 0 VALID c audit verify --log d/log
+start; expect 0 '4111' c decrypt acme --in files/card.bin
+mkfifo slow; c encrypt acme/pay --lines --in slow --out files/kept 2>err & client=$!
+exec 9>slow; echo first >&9; sleep 0.5; kill -9 "$service"; wait "$service" 2>/dev/null; service=
+echo second >&9; exec 9>&-; wait $client; check 'the service dies under it' 69 $?
+grep -q CONNECTION_LOST err; check 'and it says so' 0 $?
+check 'files are as they were after that' "$before" "$(picture)"
+
+# Help and completions.
+expect 0 'Exit status: 0 done; 64' c encrypt --help
+for shell in bash zsh fish; do expect 0 'data-key' c --generate-completion-script $shell; done
+expect 0 '' bash -n <(c --generate-completion-script bash)
+
+echo "$passed passed, $failed failed"
+[[ $failed == 0 ]]
