@@ -59,20 +59,17 @@ def main():
         admin = house.admin()
         assert admin.create_tenant("acme").ok and admin.create_key("acme", "k").ok
         house.stop()
-        total = 0
         for kind, number in {**KINDS, "Swift trap (ud2)": 0}.items():
             windows, died_of = crash_once(house, kind, number)
-            total += windows
             print("%-18s died of %-8s printed %d of 249 windows of the secret" % (kind, signal.Signals(died_of).name, windows))
-            check(died_of == (number or signal.SIGILL), "%s: died of %d" % (kind, died_of))
+            check(CONTROL or died_of == (number or signal.SIGILL), "%s: died of %d" % (kind, died_of))
             cores = [name for _, _, names in os.walk(house.place) for name in names if name.startswith("core")]
             check(CONTROL or not cores, "%s: a core file: %s" % (kind, cores))
+            # Swift's reporter does not take SIGSYS.
+            check(not CONTROL or windows > 0 or kind == "SIGSYS", "the control did not fail: %s printed nothing" % kind)
             check(CONTROL or windows == 0, "%s: printed %d windows of the secret" % (kind, windows))
         house.start()
         check(house.data().encrypt("acme", "k", b"x").ok, "it serves after all that")
-        if CONTROL:
-            check(total > 0, "the control did not fail: Swift's backtracer printed nothing of the secret")
-            print("control: printed as it should be" if total else house.printed()[-3000:])
         check(CONTROL or house.stop() == 0 and house.verify() == 0, "it stops, and its log is valid")
     return check.finish()
 
