@@ -260,17 +260,20 @@ def own_keys(watched):
         traces[name, "HChaCha20's subkey"] = custody.hchacha20(key)
         traces |= {(name, "GCM's H " + turn): part for turn, part in zip(("", "turned"), custody.hash_key(key))}
     traces |= {("master", "its file's checksum, " + form): part for form, part in custody.hashed(keys.master).items()}
-    scan = Scan(watched.pid, {**secrets, **traces})
+    scan = Scan(watched.pid, secrets, traces)
     is_readable = not scan.unreadable
     print("%-28s %s" % ("the service's own keys", "copies" if is_readable else "copies outside of secret pages"))
     for name, parts in DOCUMENTED.items():
         found = {part: max(scan.copies((name, part)).values(), default=0) for part in parts}
         left = [form for owner, form in traces if owner == name and scan.copies((owner, form))]
+        if name == "tenant key let go":
+            let_go = found
         print("%-28s %s; traces of its use: %s" % (name, ", ".join("%s %d" % x for x in found.items()), ", ".join(left) or 0))
         if not CONTROL:
             check(found == (parts if is_readable else dict.fromkeys(parts, 0)),
                   "%s: %s: %s" % (name, found, "; ".join(scan.describe((name, part)) for part in parts)))
             check(not left, "%s: %s" % (name, "; ".join(scan.describe((name, form)) for form in left)))
+    return let_go
 
 
 def in_each_loop(example):
@@ -388,10 +391,12 @@ def main():
             unlogged(watched)
             unread(watched)
             under_load(watched)
+        gone = None
         if custody_is_known():
-            own_keys(watched)
+            gone = own_keys(watched)
         report(Scan(watched.pid, {"none": os.urandom(32)}))
         if CONTROL:
+            check(gone and max(gone.values()), "the control did not fail: a key that was let go is not found")
             lost = [row[0] for row in rows if not row[3]]
             check(len(rows) - len(lost) >= len(rows) // 2, "what is not wiped is found: only %s" % lost)
     if not CONTROL and custody_is_known():
