@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The running service keeps no plaintext and no key of a caller in memory, and of its own keys a known number of copies.
 
-Root only. A build with `CHATELAINE_TEST_BUILD=readable` shows secret pages too; without it they count as unreadable.
+Root only. `memory.py --example` is for a build with `CHATELAINE_TEST_BUILD=readable`, which shows secret pages too;
+in any other they count as unreadable.
 `memory.py --control` is for a build with `readable,unwiped`: what is not found there could not have been found at all.
 """
 import glob
@@ -376,6 +377,8 @@ def main():
     example = "--example" in sys.argv or CONTROL
     with House(example=example) as house:
         watched = Watched(house)
+        if example:
+            check(b"a test build" in watched.admin.status().raw, "status says that this is a test build")
         keys_made(watched)
         sizes = (1024,) if CONTROL else (1024, 1 << 20)
         for suite in SUITES:

@@ -25,6 +25,7 @@ check() {
 
 build readable readable
 check "$work/readable" Tests/service/memory.py --example
+check "$work/readable" Tests/service/crash.py --example
 if "$work/readable/chatelaine" init "$work/house" 2>"$work/why"; then
   echo "FAILED: a test build made a keyring of its own"; failed=$((failed + 1))
 elif ! grep -q 'test build (readable-secrets)' "$work/why"; then
