@@ -159,7 +159,8 @@ let package = Package(
       ], uses: [arguments]),
     tool(
       "chatelaine-bench",
-      knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [arguments]),
+      knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary", "Wire"],
+      uses: [arguments]),
     tool("chatelaine-drill", knows: ["AuditLog", "AuditTrail", "Vocabulary"]),
 
 
