@@ -26,9 +26,11 @@ run() {
 }
 
 run "debug build" swift build --build-tests || exit 1
-run "release build" swift build -c release --product chatelaine-drill
+# The same way as the quickstart builds: what one has built the other does not build again.
+release_build=(swift build -c release --static-swift-stdlib)
+run "release build" "${release_build[@]}" --product chatelaine-drill
 [ "$failed" = 0 ] || { echo "$passed passed, $failed failed"; exit 1; }
-debug=$(swift build --show-bin-path) release=$(swift build -c release --show-bin-path)
+debug=$(swift build --show-bin-path) release=$("${release_build[@]}" --show-bin-path)
 
 if [ -n "$all" ]; then CHATELAINE_SLOW=1 run "unit tests, slow ones too" swift test --skip-build
 else
@@ -57,6 +59,11 @@ run "service: power cuts under load" Tests/service/power-cuts.py
 run "service: power cuts, control that must lose" Tests/service/power-cuts.py --control
 run "service: a sync that fails" Tests/service/eio.py
 run "service: a log that cannot be written" Tests/service/full-disk.py
+run "service: no secret in any file" Tests/service/at-rest.py
+run "service: a crash prints no secret" Tests/service/crash.py
+run "service: no secret stays in memory" Tests/service/memory.py
+if [ -n "$all" ]; then run "service: memory and crashes, with test builds and controls" Tests/service/test-builds.sh
+else echo "skipped without --all: memory and crashes with test builds, and their controls"; fi
 run "fuzzers" Tests/Fuzz/run.sh "$([ -n "$all" ] && echo 120 || echo 10)"
 
 echo "$passed passed, $failed failed"

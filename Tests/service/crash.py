@@ -8,7 +8,7 @@ keeps the Swift runtime's crash reporter: there the plaintext must be printed. R
 import os
 import resource
 import signal
-import subprocess
+import struct
 import sys
 import time
 
@@ -16,7 +16,6 @@ import registers
 from canaries import Scan
 from house import Checks, House
 from wire import DATA, Data, field
-import struct
 
 CONTROL = "--control" in sys.argv
 KINDS = {name: getattr(signal, name) for name in "SIGSEGV SIGBUS SIGILL SIGFPE SIGTRAP SIGABRT SIGQUIT SIGSYS".split()}
@@ -52,27 +51,24 @@ def main():
     if not registers.is_possible:
         print("skipped: only root, on x86-64, can send a thread of the service into a crash")
         return 0
-    with House(start=False, example=CONTROL) as house:
+    with House(start=False, example=CONTROL or "--example" in sys.argv) as house:
         os.chdir(house.place)
         house.printed_bytes = lambda: open(os.path.join(house.place, "stderr"), "rb").read()
         house.start()
         admin = house.admin()
         assert admin.create_tenant("acme").ok and admin.create_key("acme", "k").ok
         house.stop()
-        total = 0
         for kind, number in {**KINDS, "Swift trap (ud2)": 0}.items():
             windows, died_of = crash_once(house, kind, number)
-            total += windows
             print("%-18s died of %-8s printed %d of 249 windows of the secret" % (kind, signal.Signals(died_of).name, windows))
-            check(died_of == (number or signal.SIGILL), "%s: died of %d" % (kind, died_of))
+            check(CONTROL or died_of == (number or signal.SIGILL), "%s: died of %d" % (kind, died_of))
             cores = [name for _, _, names in os.walk(house.place) for name in names if name.startswith("core")]
             check(CONTROL or not cores, "%s: a core file: %s" % (kind, cores))
+            # Swift's reporter does not take SIGSYS.
+            check(not CONTROL or windows > 0 or kind == "SIGSYS", "the control did not fail: %s printed nothing" % kind)
             check(CONTROL or windows == 0, "%s: printed %d windows of the secret" % (kind, windows))
         house.start()
         check(house.data().encrypt("acme", "k", b"x").ok, "it serves after all that")
-        if CONTROL:
-            check(total > 0, "the control did not fail: Swift's backtracer printed nothing of the secret")
-            print("control: printed as it should be" if total else house.printed()[-3000:])
         check(CONTROL or house.stop() == 0 and house.verify() == 0, "it stops, and its log is valid")
     return check.finish()
 

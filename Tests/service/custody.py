@@ -1,4 +1,7 @@
 """The service's own keys, worked out from its files as docs/formats/ says, for a test that looks for them in its memory."""
+import ctypes
+import ctypes.util
+import functools
 import glob
 import os
 import sqlite3
@@ -49,6 +52,76 @@ def states(key):
     """The two prepared states of HMAC-SHA-512, each as good as the key."""
     block = key.ljust(128, b"\0")
     return compressed(bytes(x ^ 0x36 for x in block)), compressed(bytes(x ^ 0x5C for x in block))
+
+
+def worked(key):
+    """What hashing a key leaves on the way, if anything: the padded key and its words as libcrypto turns them."""
+    forms = {"swapped": key}
+    for name, pad in (("inner pad", 0x36), ("outer pad", 0x5C)):
+        padded = bytes(x ^ pad for x in key)
+        forms[name] = padded
+        forms[name + " swapped"] = padded
+        words = [(w + k) & (2 ** 64 - 1) for w, k in zip(struct.unpack(">4Q", padded), ROUNDS)]
+        forms[name + " and constants"] = struct.pack("<4Q", *words)
+    return {
+        name: struct.pack("<4Q", *struct.unpack(">4Q", form)) if "swapped" in name else form
+        for name, form in forms.items()}
+
+
+def hashed(key):
+    """The words of a key inside of SHA-256, as the keyring file's checksum meets them at the start of a block."""
+    words = struct.unpack(">8I", key)
+    sums = [(w + (k >> 32)) & (2 ** 32 - 1) for w, k in zip(words, ROUNDS)]
+    return {"words": struct.pack("<8I", *words), "words and constants": struct.pack("<8I", *sums)}
+
+
+def hchacha20(key):
+    """The key that XChaCha20 makes of a message key and its nonce of zeros."""
+    out = ctypes.create_string_buffer(32)
+    sodium = ctypes.CDLL(ctypes.util.find_library("sodium"))
+    assert sodium.crypto_core_hchacha20(out, bytes(16), key, None) == 0
+    return out.raw
+
+
+def _times(a, b):
+    product = 0
+    while b:
+        product ^= a if b & 1 else 0
+        a, b = (a << 1 ^ (0x11B if a & 0x80 else 0)), b >> 1
+    return product
+
+
+@functools.cache
+def _sbox():
+    box = []
+    for x in range(256):
+        inverse = next((y for y in range(256) if _times(x, y) == 1), 0)
+        value = 0x63
+        for n in range(5):
+            value ^= (inverse << n | inverse >> (8 - n)) & 0xFF
+        box.append(value)
+    return box
+
+
+def round_keys(key):
+    """AES-256's 15 round keys: what an EVP context keeps."""
+    box, words, constant = _sbox(), [key[i:i + 4] for i in range(0, 32, 4)], 1
+    for i in range(8, 60):
+        last = words[-1]
+        if i % 8 == 0:
+            last = bytes(box[x] for x in last[1:] + last[:1])
+            last, constant = bytes([last[0] ^ constant]) + last[1:], _times(constant, 2)
+        elif i % 8 == 4:
+            last = bytes(box[x] for x in last)
+        words.append(bytes(x ^ y for x, y in zip(words[i - 8], last)))
+    return [b"".join(words[i:i + 4]) for i in range(0, 60, 4)]
+
+
+def hash_key(key):
+    """GCM's H: the zero block under the key, as it is and as its words are turned."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    block = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(bytes(16))
+    return block, block[::-1]
 
 
 def message_key(key, envelope, tenant, context):

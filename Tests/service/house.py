@@ -62,11 +62,11 @@ class House:
         self.replace('  name: "chatelaine"', '  name: "chatelaine"\n  segment-bytes: %d' % count
                      + "\n  first-segment-bytes: %d" % count)
 
-    def start(self, wrapper=(), wait=20, environment=None):
+    def start(self, wrapper=(), wait=20, environment=None, stdin=None):
         with open(os.path.join(self.place, "stderr"), "ab") as errors:
             self.process = subprocess.Popen(
                 [*wrapper, *self.program, "--config", self.config, "--allow-root"], stdout=errors,
-                stderr=errors, env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **(environment or {})})
+                stderr=errors, stdin=stdin, env={**os.environ, "SWIFT_BACKTRACE": "enable=no", **(environment or {})})
         until = time.monotonic() + wait
         while time.monotonic() < until:
             if self.process.poll() is not None:

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """The running service keeps no plaintext and no key of a caller in memory, and of its own keys a known number of copies.
 
-Root only. A build with `CHATELAINE_TEST_BUILD=readable` shows secret pages too; without it they count as unreadable.
+Root only. `memory.py --example` is for a build with `CHATELAINE_TEST_BUILD=readable`, which shows secret pages too;
+in any other they count as unreadable.
 `memory.py --control` is for a build with `readable,unwiped`: what is not found there could not have been found at all.
 """
+import glob
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -13,8 +16,8 @@ import sys
 import threading
 import time
 
-from canaries import Scan, canary, windows
-from house import Checks, House
+from canaries import Scan, canary
+from house import Checks, House, binary
 from wire import DATA, Data, context_fields, field, fields
 
 CONTROL = "--control" in sys.argv
@@ -207,46 +210,148 @@ def unread(watched):
 
 
 # Copies of the service's own keys, on a build whose secret pages root can read: docs/threat-model.md.
-# "raw" is the 32 bytes; "inner" and "outer" are the prepared HMAC states, each as good as the key.
+# The log key of a tenant is held with each of its keys at hand, here two. "raw" is the 32 bytes; "inner" and "outer" are the prepared HMAC states, each as good as the key.
+NONE, HELD = {"raw": 0, "inner": 0, "outer": 0}, {"raw": 0, "inner": 1, "outer": 1}
 DOCUMENTED = {
-    "master": {"raw": 1, "inner": 1, "outer": 1}, "store": {"raw": 0, "inner": 1, "outer": 1},
-    "tenant root": {"raw": 0, "inner": 0, "outer": 0}, "tenant key in use": {"raw": 0, "inner": 1, "outer": 1},
-    "its tenant's log key": {"raw": 0, "inner": 1, "outer": 1}, "tenant key let go": {"raw": 0, "inner": 0, "outer": 0},
-    "tenant key not used": {"raw": 0, "inner": 0, "outer": 0}, "message key": {"raw": 0}}
+    "master": {"raw": 1, "inner": 1, "outer": 1}, "store": NONE, "store's row key": HELD, "tenant root": NONE,
+    "tenant key in use": HELD, "its tenant's log key": {"raw": 0, "inner": 2, "outer": 2}, "tenant key let go": NONE, "tenant key not used": NONE,
+    "tenant key used once": HELD, "message key, AES": {"raw": 0}, "message key, XChaCha": {"raw": 0},
+    "message key of a wrapping": {"raw": 0}}
+
+
+def used_keys(watched):
+    """Tenants with keys in use, used once, disabled, never used; the last envelopes of the one in use."""
+    for name in ("used", "gone", "idle", "once"):
+        assert watched.admin.create_tenant(name).ok and watched.admin.create_key(name, "k").ok
+    assert watched.admin.create_key("used", "x", 2).ok
+    assert watched.data.encrypt("once", "k", b"x").ok
+    issued = watched.data.issue("used", "k", CONTEXT)[1]
+    for _ in range(3):
+        assert watched.data.encrypt("gone", "k", b"x").ok and watched.data.unwrap("used", issued, CONTEXT).ok
+        envelopes = [watched.data.encrypt("used", key, b"x" * 100, CONTEXT)[1] for key in ("k", "x")]
+        assert all(watched.data.decrypt("used", one, CONTEXT).ok for one in envelopes)
+    assert watched.admin.act("DisableKey", "gone", "k").ok
+    time.sleep(0.1)
+    return envelopes, issued
 
 
 def own_keys(watched):
     """The service's own keys, worked out from its files: exactly the documented number of copies of each."""
-    try:
-        import custody
-    except ImportError as missing:
-        return print("skipped: counts of the service's own keys (%s)" % missing)
-    for name in ("used", "gone", "idle"):
-        assert watched.admin.create_tenant(name).ok and watched.admin.create_key(name, "k").ok
-    for _ in range(3):
-        envelope = watched.data.encrypt("used", "k", b"x" * 100, CONTEXT)[1]
-        assert watched.data.decrypt("used", envelope, CONTEXT).ok and watched.data.encrypt("gone", "k", b"x").ok
-    assert watched.admin.act("DisableKey", "gone", "k").ok
-    time.sleep(0.1)
+    import custody
+    (aes, xchacha), issued = used_keys(watched)
     keys = custody.Keys(watched.house)
+    used, derive = keys.keys["used", "k", 1], custody.formats.derive
     own = {
-        "master": keys.master, "store": keys.store, "tenant root": keys.roots["used"],
-        "tenant key in use": keys.keys["used", "k", 1],
-        "its tenant's log key": custody.formats.derive(keys.roots["used"], "audit-context", b"")[:32],
-        "tenant key let go": keys.keys["gone", "k", 1], "tenant key not used": keys.keys["idle", "k", 1]}
-    message = custody.message_key(own["tenant key in use"], envelope, "used", CONTEXT)
-    secrets = {(name, "raw"): key for name, key in own.items()} | {("message key", "raw"): message}
+        "master": keys.master, "store": keys.store, "store's row key": derive(keys.store, "row", b"")[:32],
+        "tenant root": keys.roots["used"], "tenant key in use": used,
+        "its tenant's log key": derive(keys.roots["used"], "audit-context", b"")[:32],
+        "tenant key used once": keys.keys["once", "k", 1], "tenant key let go": keys.keys["gone", "k", 1],
+        "tenant key not used": keys.keys["idle", "k", 1]}
+    bound = issued[:68] + custody.formats.context_hash(b"used", b"", [(k.encode(), v.encode()) for k, v in CONTEXT.items()])
+    messages = {
+        "message key, AES": custody.message_key(used, aes, "used", CONTEXT),
+        "message key, XChaCha": custody.message_key(keys.keys["used", "x", 1], xchacha, "used", CONTEXT),
+        "message key of a wrapping": derive(used, "wrap", bound)[:32]}
+    secrets = {(name, "raw"): key for name, key in {**own, **messages}.items()}
     for name, key in own.items():
         secrets[name, "inner"], secrets[name, "outer"] = custody.states(key)
-    scan = Scan(watched.pid, secrets)
-    isReadable = not scan.unreadable
-    print("%-24s %s" % ("the service's own keys", "copies" if isReadable else "copies outside of secret pages"))
+    traces = {(name, form): value for name, key in {**own, **messages}.items() for form, value in custody.worked(key).items()}
+    for name, key in messages.items():
+        traces |= {(name, "round key %d" % n): part for n, part in enumerate(custody.round_keys(key)[2:], 2)}
+        traces[name, "HChaCha20's subkey"] = custody.hchacha20(key)
+        traces |= {(name, "GCM's H " + turn): part for turn, part in zip(("", "turned"), custody.hash_key(key))}
+    traces |= {("master", "its file's checksum, " + form): part for form, part in custody.hashed(keys.master).items()}
+    scan = Scan(watched.pid, secrets, traces)
+    is_readable = not scan.unreadable
+    print("%-28s %s" % ("the service's own keys", "copies" if is_readable else "copies outside of secret pages"))
     for name, parts in DOCUMENTED.items():
         found = {part: max(scan.copies((name, part)).values(), default=0) for part in parts}
-        print("%-24s %s" % (name, ", ".join("%s %d" % x for x in found.items())))
+        left = [form for owner, form in traces if owner == name and scan.copies((owner, form))]
+        if name == "tenant key let go":
+            let_go = found
+        print("%-28s %s; traces of its use: %s" % (name, ", ".join("%s %d" % x for x in found.items()), ", ".join(left) or 0))
         if not CONTROL:
-            check(found == (parts if isReadable else dict.fromkeys(parts, 0)),
+            check(found == (parts if is_readable else dict.fromkeys(parts, 0)),
                   "%s: %s: %s" % (name, found, "; ".join(scan.describe((name, part)) for part in parts)))
+            check(not left, "%s: %s" % (name, "; ".join(scan.describe((name, form)) for form in left)))
+    return let_go
+
+
+def in_each_loop(example):
+    """A tenant key is held once by each event loop that used it, and no longer than the loop has room."""
+    import custody
+    with House(example=example, settings="event-loops: 2\nkeys-at-hand: 8\n") as house:
+        watched, other = Watched(house), house.data()
+        for number in range(16):
+            assert watched.admin.create_tenant("t%d" % number).ok and watched.admin.create_key("t%d" % number, "k").ok
+        assert watched.data.encrypt("t0", "k", b"x").ok and other.encrypt("t0", "k", b"x").ok
+        keys = custody.Keys(house)
+
+        def copies():
+            time.sleep(0.1)
+            scan = Scan(house.process.pid, {"key": custody.states(keys.keys["t0", "k", 1])[0]})
+            return None if scan.unreadable else scan.count("key")
+
+        both = copies()
+        for number in range(1, 16):
+            assert watched.data.encrypt("t%d" % number, "k", b"x").ok
+        one = copies()
+        for number in range(1, 16):
+            assert other.encrypt("t%d" % number, "k", b"x").ok
+        none = copies()
+        if both is not None:
+            print("a tenant key used by two event loops: %d copies; one needed the room: %d; both did: %d" % (both, one, none))
+            check((both, one, none) == (2, 1, 0), "one copy an event loop: %s" % ((both, one, none),))
+
+
+def passphrase():
+    """A keyring that a passphrase opens leaves neither it nor what was derived from it."""
+    import custody
+    words = os.urandom(15).hex().encode()
+    with House(start=False) as house:
+        shutil.rmtree(house.directory)
+        made = subprocess.run(
+            [binary("chatelaine"), "init", house.directory, "--seal", "passphrase", "--passphrase-fd", "0", "--json"],
+            input=words, capture_output=True)
+        assert made.returncode == 0, made.stderr
+        file, = (open(path, "rb").read() for path in glob.glob(house.keyring + "/master-*.key"))
+        reading, writing = os.pipe()
+        os.write(writing, words)
+        os.close(writing)
+        house.program += ["--passphrase-fd", "0"]
+        house.start(wait=60, stdin=reading)
+        formats = custody.formats
+        memory, passes = formats.number(file[64:68]), formats.number(file[68:72])
+        stretched = formats.argon2id(words, file[72:88], memory, passes)
+        scan = Scan(house.process.pid, {
+            "passphrase": words, "stretched": stretched, "sealing key": formats.derive(stretched, "seal", file[:112])[:32],
+            "master": formats.keyring_open(file, words)["masterKey"]})
+        check(not scan.hits, "opened by a passphrase: " + scan.describe())
+        print("opened by a passphrase (%d MiB, %d passes): %d copies outside of secret pages" % (memory >> 10, passes, len(scan.hits)))
+
+
+def under_load(watched):
+    """Eight connections, 64 calls in flight on each, and a signal now and then."""
+    secret = canary(1024)
+    envelope = watched.data.encrypt("t1", "k", secret)[1]
+    callers = [watched.house.data() for _ in range(8)]
+
+    def call(caller):
+        for turn in range(12):
+            for number in range(64):
+                if number % 2:
+                    caller.send(DATA, "Decrypt", Data.message("t1", None, envelope))
+                else:
+                    caller.send(DATA, "Encrypt", Data.message("t1", "k", secret))
+            check(all(caller.receive().ok for _ in range(64)), "64 replies")
+
+    threads = [threading.Thread(target=call, args=(caller,)) for caller in callers]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        watched.house.process.send_signal(signal.SIGHUP)
+        time.sleep(0.05)
+    watched.scan("load: 8 connections, 64 in flight, policy reloaded by signal", plaintext=secret)
 
 
 def report(scan):
@@ -256,6 +361,15 @@ def report(scan):
     print("scanned %d MiB; unreadable: %s" % (scan.bytes >> 20, ", ".join("%d KiB of %s" % (n >> 10, p) for p, n in scan.unreadable) or "nothing"))
 
 
+def custody_is_known():
+    try:
+        import custody  # noqa: F401
+        return True
+    except ImportError as missing:
+        print("skipped: counts of the service's own keys (%s)" % missing)
+        return False
+
+
 def main():
     if os.geteuid() != 0:
         print("skipped: only root can read another process's memory")
@@ -263,6 +377,8 @@ def main():
     example = "--example" in sys.argv or CONTROL
     with House(example=example) as house:
         watched = Watched(house)
+        if example:
+            check(b"a test build" in watched.admin.status().raw, "status says that this is a test build")
         keys_made(watched)
         sizes = (1024,) if CONTROL else (1024, 1 << 20)
         for suite in SUITES:
@@ -277,11 +393,19 @@ def main():
             refused(watched)
             unlogged(watched)
             unread(watched)
-        own_keys(watched)
+            under_load(watched)
+        gone = None
+        if custody_is_known():
+            gone = own_keys(watched)
         report(Scan(watched.pid, {"none": os.urandom(32)}))
         if CONTROL:
+            check(gone and max(gone.values()), "the control did not fail: a key that was let go is not found")
             lost = [row[0] for row in rows if not row[3]]
             check(len(rows) - len(lost) >= len(rows) // 2, "what is not wiped is found: only %s" % lost)
+    if not CONTROL and custody_is_known():
+        in_each_loop(example)
+        if not example:
+            passphrase()
     return check.finish()
 
 
