@@ -39,6 +39,8 @@ final class Connection: ChannelInboundHandler {
   private var awaited = 0
   private var isWaiting: Bool { awaited > 0 }
   private var isClosing = false
+  /// Its last reply is written.
+  private var isLeaving = false
   private var isReading = false
   private var lastRead = NIODeadline.uptimeNanoseconds(0)
   private var partialSince: NIODeadline?
@@ -83,7 +85,7 @@ final class Connection: ChannelInboundHandler {
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
-    unreadSince = context.channel.isWritable ? nil : .now()
+    unreadSince = context.channel.isWritable && !isLeaving ? nil : unreadSince ?? .now()
     if context.channel.isWritable { work() } else { startWatch(after: limits.slowReaderDeadlineMilliseconds) }
   }
 
@@ -111,7 +113,17 @@ final class Connection: ChannelInboundHandler {
 
   func flush() {
     context?.flush()
-    if isClosing, inFlight == 0 { context?.close(promise: nil) }
+    if isClosing, inFlight == 0 { leave() }
+  }
+
+  /// Closes once all that was written has gone, or its reader was too slow.
+  private func leave() {
+    guard let context, !isLeaving else { return }
+    isLeaving = true
+    unreadSince = unreadSince ?? .now()
+    startWatch(after: limits.slowReaderDeadlineMilliseconds)
+    let me = NIOLoopBound(self, eventLoop: context.eventLoop)
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in me.value.closeNow() }
   }
 
   /// Refuses without an entry of its own.

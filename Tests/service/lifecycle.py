@@ -7,7 +7,7 @@ import time
 
 from house import House
 from traffic import Load, furnish, missing, undecryptable
-from wire import fields
+from wire import DATA, Data, fields
 
 
 def every_row(check):
@@ -15,8 +15,31 @@ def every_row(check):
         second_instance(check, house)
         policy = reload(check, house)
         stop_under_load(check, house, policy)
+    stop_with_slow_readers(check)
     stale_socket(check)
     preload(check)
+
+
+def stop_with_slow_readers(check):
+    """A reply that is on its way when SIGTERM comes gets there; one that nobody fetches keeps nobody waiting."""
+    for reads in (True, False):
+        with House() as house:
+            assert house.admin().create_tenant("acme").ok and house.admin().create_key("acme", "pay").ok
+            data, text = house.data(), os.urandom(1 << 20)
+            sealed = data.encrypt("acme", "pay", text)[1]
+            data.send(DATA, "Decrypt", Data.message("acme", None, sealed))
+            time.sleep(1)
+            began = time.monotonic()
+            house.process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            if reads:
+                try:
+                    check(data.receive()[1] == text, "row 60: a reply on its way arrives")
+                except (EOFError, OSError) as error:
+                    check(False, "row 60: a reply on its way is cut off: %r" % error)
+            status = house.process.wait(20)
+            seconds = time.monotonic() - began
+            check(status == 0 and seconds < 7, "row 60: ends with %d after %.1f s" % (status, seconds))
 
 
 def run_another(house, environment=None):
