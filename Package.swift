@@ -4,9 +4,13 @@ import PackageDescription
 // The manifest is the architecture. Each room names the rooms it may know; a test holds every
 // `import` in Sources against this table, because SwiftPM alone lets a transitive import through.
 //
-//   street    chatelaine (CLI)   chatelained (daemon)   ChatelaineClient
+//   street    chatelaine (CLI)   chatelained (daemon)   ChatelaineClient (the one public library)
 //             AdminClient        the operator's calls, typed, over ChatelaineClient
 //             Exits              one sentence and one status for each error, the same in both programs
+//   doors     Doors              the two sockets: who calls, bounds, deadlines, replies that wait for the log
+//             SocketBuffers      what doors and client share: bytes of a socket, erased where they lie
+//             Wire               ttrpc's frames and the data door's messages, read in place; no I/O
+//             Messages           generated from proto/: the admin door's messages
 //   hall      KeyService         one file a use case; ties store, log and keyring together
 //   rooms     AccessPolicy       who may do what: a principal's grants; no I/O, no clock
 //             Configuration      the operator's files: bytes to values, errors with their line
@@ -15,7 +19,10 @@ import PackageDescription
 //   annexes   KeyStore (SQLite)  AuditLog (segment files, the one writer)  Custody (the keyring)
 //   cellar    Primitives         every algorithm choice, with its reason
 //   vault     SecretMemory       the only owner of secret bytes
-//   floor     Vocabulary         the nouns, known by all        Hardening   the process, closed up
+//   floor     Vocabulary         the nouns, known by all
+//             Hardening          the process, closed up; asks SecretMemory what of it holds
+//   C         CLinux  CPrimitives  CWipingFree (each program's `free`)  CLibcrypto  CLibsodium
+//   yard      chatelaine-bench  chatelaine-drill (a log to be killed)  hardening-probe  chatelaine-fuzz
 
 let strict: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
@@ -152,7 +159,8 @@ let package = Package(
       ], uses: [arguments]),
     tool(
       "chatelaine-bench",
-      knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [arguments]),
+      knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary", "Wire"],
+      uses: [arguments]),
     tool("chatelaine-drill", knows: ["AuditLog", "AuditTrail", "Vocabulary"]),
 
 

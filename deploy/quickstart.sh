@@ -26,20 +26,22 @@ chmod 755 "$place"
 mkdir "$place/bin" "$place/service" "$place/app"
 cp "$bin/chatelaine" "$bin/chatelained" "$place/bin/"
 operator=() application=() app_user=()
+service_user=$(id -un) application_user=$(id -un)
 if [ "$(id -u)" = 0 ]; then
   as() { echo setpriv --reuid="$1" --regid="$(id -g "$1")" --clear-groups --; }
   read -ra operator <<<"$(as daemon)"
   read -ra application <<<"$(as nobody)"
   app_user=(--app-user nobody)
+  service_user=daemon application_user=nobody
   chown daemon "$place/service"
   chown nobody "$place/app"
 fi
-export HOME="$place" CHATELAINE_CONFIG=
+export HOME="$place"
 house=$place/service/house
 step=0
 say() { step=$((step + 1)); echo; echo "$step. $*"; }
 operate() { "${operator[@]}" "$place/bin/chatelaine" "$@" --config "$house/chatelaine.yaml"; }
-server_uid=$(if [ ${#operator[@]} -gt 0 ]; then id -u daemon; else id -u; fi)
+server_uid=$(id -u "$service_user")
 apply() { "${application[@]}" "$place/bin/chatelaine" "$@" --socket "$house/run/data.sock" --server-uid "$server_uid"; }
 indent() { sed "s|$place/||g; s/^/   /"; }
 # must_fail COMMAND...: shows the refusal; anything else ends the script.
@@ -48,7 +50,7 @@ must_fail() { if "$@" >"$place/refusal" 2>&1; then echo "   NOT REFUSED"; exit 1
 say "a master key, a store, a log and a policy"
 "${operator[@]}" "$place/bin/chatelaine" init "$house" "${app_user[@]}" | indent
 
-say "the service, as user ${operator:+daemon}${operator:-$(id -un)}"
+say "the service, as user $service_user"
 "${operator[@]}" "$place/bin/chatelained" --config "$house/chatelaine.yaml" 2>"$place/service.log" &
 service_pid=$!
 for _ in $(seq 200); do [ -S "$house/run/admin.sock" ] && break; kill -0 "$service_pid" || break; sleep 0.05; done
@@ -61,7 +63,7 @@ operate tenant create globex | indent
 operate key create acme/documents | indent
 operate key create globex/fields --suite xchacha20-poly1305 | indent
 
-say "acme: every file of /usr/share/common-licenses, as user ${application:+nobody}${application:-$(id -un)}"
+say "acme: every file of /usr/share/common-licenses, as user $application_user"
 files=0 bytes=0 start=$(date +%s%N)
 for file in /usr/share/common-licenses/*; do
   [ -f "$file" ] || continue

@@ -13,7 +13,7 @@ internal import ArgumentParser
   @Flag(help: "Print JSON.")
   var json = false
 
-  @Option(help: "Only this part: envelope, bulk or log.")
+  @Option(help: "Only this part: envelope, bulk, log or service.")
   var only: Part?
 
   @Option(help: "A directory on the disk to measure; the log's own is best.")
@@ -27,8 +27,11 @@ internal import ArgumentParser
     if only ?? .log == .log {
       try LogBench(directory: directory, rounds: 5, batches: 100 * scale).run(into: &table)
     }
+    if only ?? .service == .service {
+      try ServiceBench(directory: directory, rounds: quick ? 3 : 5, seconds: quick ? 1 : 2).run(into: &table)
+    }
     print(json ? table.json : table.text)
   }
 
-  enum Part: String, ExpressibleByArgument, CaseIterable { case envelope, bulk, log }
+  enum Part: String, ExpressibleByArgument, CaseIterable { case envelope, bulk, log, service }
 }

@@ -15,6 +15,8 @@ final class Facts: Sendable {
     let seconds: Double
   }
 
+  private static let daysMin = 1.0 / 144
+
   private let facts: Mutex<StatusFacts>
   private let start: Start
   private let service: KeyService
@@ -47,7 +49,8 @@ final class Facts: Sendable {
     let days = (Self.seconds() - start.seconds) / 86_400
     facts.diskFreeBytes = Self.freeBytes(logDirectory)
     facts.logBytesPerEntry = entries > 0 ? bytes / entries : 0
-    facts.logBytesPerDay = days > 0 ? bytes / days : 0
+    // why: the first minutes say nothing of a day.
+    facts.logBytesPerDay = days > Self.daysMin ? bytes / days : 0
     return facts
   }
 

@@ -130,7 +130,6 @@ class Load:
     def __init__(self, house, clients=8, seed=0, operator=True, window=16, pause=None):
         self.clients = [Client(house.data_path, seed * 100 + n, window, pause) for n in range(clients)]
         self.operator = Operator(house.admin_path, seed) if operator else None
-        self.forgotten = 0
         for one in self.all:
             one.start()
 
@@ -141,12 +140,9 @@ class Load:
     def acks(self):
         return sum(len(one.journal.acks) for one in self.all)
 
-    def refusals(self):
-        """How many calls were refused, since `forget_refusals`."""
-        return sum(len(client.journal.refused) for client in self.clients) - self.forgotten
-
-    def forget_refusals(self):
-        self.forgotten += self.refusals()
+    def pace(self, pause):
+        for client in self.clients:
+            client.pause = pause
 
     def end(self, stop=False):
         """All that was acknowledged, once every client has seen the end (or was told to stop)."""
