@@ -55,6 +55,11 @@ run "service: power cuts under load" Tests/service/power-cuts.py
 run "service: power cuts, control that must lose" Tests/service/power-cuts.py --control
 run "service: a sync that fails" Tests/service/eio.py
 run "service: a log that cannot be written" Tests/service/full-disk.py
+run "service: no secret in any file" Tests/service/at-rest.py
+run "service: a crash prints no secret" Tests/service/crash.py
+run "service: no secret stays in memory" Tests/service/memory.py
+if [ -n "$all" ]; then run "service: memory and crashes, with test builds and controls" Tests/service/test-builds.sh
+else echo "skipped without --all: memory and crashes with test builds, and their controls"; fi
 run "fuzzers" Tests/Fuzz/run.sh "$([ -n "$all" ] && echo 120 || echo 10)"
 
 echo "$passed passed, $failed failed"

@@ -24,12 +24,17 @@ def windows(secret):
 
 
 class Scan:
-    """One walk over everything that root can read of a process, for many secrets: {label: bytes}."""
+    """One walk over everything that root can read of a process, for many secrets: {label: bytes}.
 
-    def __init__(self, pid, secrets):
+    Of `traces` only the first and the last bytes are looked for, and not in hex.
+    """
+
+    def __init__(self, pid, secrets, traces=None):
         self.hits, self.unreadable, self.bytes = [], [], 0
         needles = [(label, name, part) for label, secret in secrets.items() for name, part in windows(secret).items()]
-        self.secrets, longest = secrets, max(len(part) for _, _, part in needles)
+        for label, trace in (traces or {}).items():
+            needles += [(label, "first", trace[:16]), (label, "last", trace[-16:])]
+        self.secrets, longest = {**secrets, **(traces or {})}, max(len(part) for _, _, part in needles)
         with open("/proc/%d/mem" % pid, "rb", 0) as memory, open("/proc/%d/maps" % pid) as maps:
             for line in maps:
                 columns = line.split()

@@ -8,7 +8,7 @@ keeps the Swift runtime's crash reporter: there the plaintext must be printed. R
 import os
 import resource
 import signal
-import subprocess
+import struct
 import sys
 import time
 
@@ -16,7 +16,6 @@ import registers
 from canaries import Scan
 from house import Checks, House
 from wire import DATA, Data, field
-import struct
 
 CONTROL = "--control" in sys.argv
 KINDS = {name: getattr(signal, name) for name in "SIGSEGV SIGBUS SIGILL SIGFPE SIGTRAP SIGABRT SIGQUIT SIGSYS".split()}
@@ -52,7 +51,7 @@ def main():
     if not registers.is_possible:
         print("skipped: only root, on x86-64, can send a thread of the service into a crash")
         return 0
-    with House(start=False, example=CONTROL) as house:
+    with House(start=False, example=CONTROL or "--example" in sys.argv) as house:
         os.chdir(house.place)
         house.printed_bytes = lambda: open(os.path.join(house.place, "stderr"), "rb").read()
         house.start()

@@ -1,6 +1,7 @@
 """The service's own keys, worked out from its files as docs/formats/ says, for a test that looks for them in its memory."""
 import ctypes
 import ctypes.util
+import functools
 import glob
 import os
 import sqlite3
@@ -90,6 +91,7 @@ def _times(a, b):
     return product
 
 
+@functools.cache
 def _sbox():
     box = []
     for x in range(256):

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The running service keeps no plaintext and no key of a caller in memory, and of its own keys a known number of copies.
 
-Root only. A build with `CHATELAINE_TEST_BUILD=readable` shows secret pages too; without it they count as unreadable.
+Root only. `memory.py --example` is for a build with `CHATELAINE_TEST_BUILD=readable`, which shows secret pages too;
+in any other they count as unreadable.
 `memory.py --control` is for a build with `readable,unwiped`: what is not found there could not have been found at all.
 """
 import glob
@@ -260,17 +261,20 @@ def own_keys(watched):
         traces[name, "HChaCha20's subkey"] = custody.hchacha20(key)
         traces |= {(name, "GCM's H " + turn): part for turn, part in zip(("", "turned"), custody.hash_key(key))}
     traces |= {("master", "its file's checksum, " + form): part for form, part in custody.hashed(keys.master).items()}
-    scan = Scan(watched.pid, {**secrets, **traces})
+    scan = Scan(watched.pid, secrets, traces)
     is_readable = not scan.unreadable
     print("%-28s %s" % ("the service's own keys", "copies" if is_readable else "copies outside of secret pages"))
     for name, parts in DOCUMENTED.items():
         found = {part: max(scan.copies((name, part)).values(), default=0) for part in parts}
         left = [form for owner, form in traces if owner == name and scan.copies((owner, form))]
+        if name == "tenant key let go":
+            let_go = found
         print("%-28s %s; traces of its use: %s" % (name, ", ".join("%s %d" % x for x in found.items()), ", ".join(left) or 0))
         if not CONTROL:
             check(found == (parts if is_readable else dict.fromkeys(parts, 0)),
                   "%s: %s: %s" % (name, found, "; ".join(scan.describe((name, part)) for part in parts)))
             check(not left, "%s: %s" % (name, "; ".join(scan.describe((name, form)) for form in left)))
+    return let_go
 
 
 def in_each_loop(example):
@@ -373,6 +377,8 @@ def main():
     example = "--example" in sys.argv or CONTROL
     with House(example=example) as house:
         watched = Watched(house)
+        if example:
+            check(b"a test build" in watched.admin.status().raw, "status says that this is a test build")
         keys_made(watched)
         sizes = (1024,) if CONTROL else (1024, 1 << 20)
         for suite in SUITES:
@@ -388,10 +394,12 @@ def main():
             unlogged(watched)
             unread(watched)
             under_load(watched)
+        gone = None
         if custody_is_known():
-            own_keys(watched)
+            gone = own_keys(watched)
         report(Scan(watched.pid, {"none": os.urandom(32)}))
         if CONTROL:
+            check(gone and max(gone.values()), "the control did not fail: a key that was let go is not found")
             lost = [row[0] for row in rows if not row[3]]
             check(len(rows) - len(lost) >= len(rows) // 2, "what is not wiped is found: only %s" % lost)
     if not CONTROL and custody_is_known():
