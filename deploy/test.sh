@@ -49,6 +49,10 @@ export CHATELAINE_BIN="$debug"
 [ -z "$all" ] || export CHATELAINE_SLOW=1
 run "service: every method" Tests/service/smoke.py
 run "service: an exact entry for every call" Tests/service/exact.py
+run "service: bad inputs and abuse" Tests/service/rows.py
+run "service: what does not belong together" Tests/service/swaps.py
+run "service: random inputs" Tests/service/random-inputs.py
+run "service: keys disabled under load" Tests/service/revocation.py
 run "service: no reply before its sync" Tests/service/order.py
 run "service: killed under load" Tests/service/kills.py
 run "service: power cuts under load" Tests/service/power-cuts.py

@@ -33,20 +33,24 @@ final class AdminDesk: Desk {
       return .taken
     }
     let payload = bytes.extracting(call.request.payload).copied()
-    run(method, payload, stream: call.stream)
+    run(method, payload, call)
     return .taken
   }
 
-  private func run(_ method: AdminActs.Method, _ payload: [UInt8], stream: UInt32) {
+  private func run(_ method: AdminActs.Method, _ payload: [UInt8], _ call: Call) {
     guard let eventLoop = connection.eventLoop else { return }
     connection.inFlight += 1
-    let (acts, principal) = (acts, peer.principal)
+    let (acts, principal, stream, deadline) = (acts, peer.principal, call.stream, call.deadline)
     var caller = caller
     caller.grants = acts.service.grants(to: principal)
     let asker = caller
     // why: strong, until the act is done: it may outlive its connection.
     let connection = NIOLoopBound(self.connection, eventLoop: eventLoop)
-    thread.runIfActive(eventLoop: eventLoop) { acts.run(method, payload, by: asker) }.whenComplete { result in
+    thread.runIfActive(eventLoop: eventLoop) {
+      // why: asked when its turn has come, for other acts may have taken the time it had.
+      if let deadline, deadline <= .now() { return .late }
+      return acts.run(method, payload, by: asker)
+    }.whenComplete { (result: Result<AdminActs.Answer, any Error>) in
       let connection = connection.value
       switch result {
       case .success(.reply(let message)): connection.reply(message, stream: stream)
@@ -59,6 +63,13 @@ final class AdminDesk: Desk {
       connection.answered(1)
       connection.flush()
     }
+  }
+}
+
+extension AdminActs.Answer {
+  fileprivate static var late: Self {
+    let sentence = "The deadline had passed before the call began: nothing was done."
+    return .refusal(WireStatus(.deadlineExceeded, sentence, requestID: nil), .late)
   }
 }
 

@@ -67,7 +67,13 @@ final class Connection: ChannelInboundHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    frames.take(unwrapInboundIn(data))
+    let read = unwrapInboundIn(data)
+    // why: a caller that hangs up is read to its end, whether more was asked for or not.
+    guard frames.hasRoom(for: read.readableBytes) else {
+      read.eraseInPlace()
+      return closeNow()
+    }
+    frames.take(read)
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
@@ -151,7 +157,10 @@ final class Connection: ChannelInboundHandler {
   private func work() {
     guard context != nil else { return }
     while !isWaiting, !isClosing, inFlight < limits.inFlightMax, let taken = takeFrame() {
-      if case .done(let count) = taken { frames.drop(count) } else { break }
+      guard case .done(let count) = taken else { break }
+      frames.drop(count)
+      // why: the deadline is one frame's, and this one is whole.
+      partialSince = nil
     }
     desk?.turnEnded()
     flush()

@@ -4,6 +4,7 @@ internal import ChatelaineKeyService
 internal import ChatelaineSocketBuffers
 internal import ChatelaineVocabulary
 internal import ChatelaineWire
+internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 internal import Synchronization
@@ -18,6 +19,9 @@ struct Entrance: Sendable {
     let caller: Caller
   }
 
+  /// Connections that wait to be accepted.
+  private static let backlog: CInt = 512
+
   let service: KeyService
   let door: Door
   let limits: DoorLimits
@@ -28,7 +32,6 @@ struct Entrance: Sendable {
   /// Serves a bound socket.
   func listen(on socket: CInt, _ group: MultiThreadedEventLoopGroup) -> EventLoopFuture<any Channel> {
     ServerBootstrap(group: group)
-      .serverChannelOption(.backlog, value: 512)
       .childChannelOption(.autoRead, value: false)
       .childChannelOption(.maxMessagesPerRead, value: 1)
       .childChannelOption(
@@ -41,6 +44,11 @@ struct Entrance: Sendable {
         Peer.of(channel).flatMapThrowing { peer in try seat(peer, channel) }
       }
       .withBoundSocket(socket)
+      .map { channel in
+        // why: the bootstrap listens on a bound socket before it reads any option.
+        _ = Glibc.listen(socket, Self.backlog)
+        return channel
+      }
   }
 
   private func seat(_ peer: Peer?, _ channel: any Channel) throws {

@@ -28,6 +28,9 @@ package import NIOCore
 
   package var count: Int { end - start }
 
+  /// Whether a read of so many bytes keeps within one frame and one read.
+  package func hasRoom(for count: Int) -> Bool { self.count + count <= Self.countMax }
+
   /// Moves a read in, and erases it in the channel's own pool.
   package mutating func take(_ read: ByteBuffer) {
     makeRoom(for: read.readableBytes)
@@ -56,8 +59,8 @@ package import NIOCore
   }
 
   private mutating func makeRoom(for count: Int) {
+    precondition(hasRoom(for: count), "a connection reads no further than one frame")
     guard capacity - end < count else { return }
-    precondition(self.count + count <= Self.countMax, "a connection reads no further than one frame")
     if capacity - self.count >= count, self.count <= capacity / 2 { return moveToFront() }
     var larger = capacity * 2
     while larger - self.count < count { larger *= 2 }

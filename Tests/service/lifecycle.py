@@ -1,0 +1,139 @@
+"""The rows of starts, stops and signals: second instances, stale sockets, preloads, SIGTERM and SIGHUP under load."""
+import ctypes.util
+import os
+import signal
+import subprocess
+import time
+
+from house import House
+from traffic import Load, furnish, missing, undecryptable
+from wire import fields
+
+
+def every_row(check):
+    with House() as house:
+        second_instance(check, house)
+        policy = reload(check, house)
+        stop_under_load(check, house, policy)
+    stale_socket(check)
+    preload(check)
+
+
+def run_another(house, environment=None):
+    return subprocess.run(
+        [*house.program, "--config", house.config, "--allow-root"], capture_output=True, text=True, timeout=60,
+        env={**os.environ, **(environment or {})})
+
+
+def second_instance(check, house):
+    def identity():
+        return [(os.stat(path).st_ino, os.stat(path).st_mode) for path in (house.data_path, house.admin_path)]
+    before = identity()
+    ended = run_another(house)
+    check(ended.returncode == 75, "row 47: a second instance ends with 75, not %d" % ended.returncode)
+    check(ended.stderr.count("\n") == 1, "row 47: and one sentence: %s" % ended.stderr)
+    check(identity() == before and not os.path.exists(house.data_path + ".new"), "row 47: the first's sockets are untouched")
+    check(house.admin().status().ok, "row 47: and it serves")
+
+
+def stale_socket(check):
+    with House() as house:
+        assert house.admin().create_tenant("acme").ok
+        house.kill()
+        check(os.path.exists(house.data_path), "row 48: a kill leaves the socket file behind")
+        house.start()
+        check(house.admin().status().ok, "row 48: it is replaced")
+        check(house.stop() == 0 and not os.path.exists(house.data_path), "row 48: a stop takes it away")
+        with open(house.data_path, "w") as file:
+            file.write("mine")
+        ended = run_another(house)
+        check(ended.returncode == 73, "row 48: a file that is no socket stays: ends with %d" % ended.returncode)
+        with open(house.data_path) as file:
+            check(file.read() == "mine", "row 48: and is untouched")
+
+
+def preload(check):
+    library = ctypes.util.find_library("m")
+    with House(start=False) as house:
+        for name in ("LD_PRELOAD", "LD_AUDIT"):
+            ended = run_another(house, {name: library})
+            check(ended.returncode == 78, "row 52: %s: ends with %d" % (name, ended.returncode))
+            check(name in ended.stderr and not os.path.exists(house.data_path), "row 52: says so: %s" % ended.stderr)
+        with open(house.config, "a") as config:
+            config.write("allow: [preload]\n")
+        house.start(environment={"LD_PRELOAD": library})
+        status = house.admin().status()
+        measures = {dict(fields(one))[1]: dict(fields(one)).get(2, 0) for one in status.all(7 + 1)}
+        check(0 in measures.values(), "row 52: allowed, and status says what is missing: %s" % measures)
+
+
+def policy_entries(house):
+    return [one for one in house.entries() if one["operation"] == "policy-reload"]
+
+
+def wait_for(what, seconds=10):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if what():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def reload(check, house):
+    admin, data = house.admin(), house.data()
+    assert admin.create_tenant("closing").ok and admin.create_key("closing", "k").ok
+    check(data.encrypt("closing", "k", b"x").ok, "row 60: a tenant that the policy allows")
+    path = os.path.join(house.directory, "policy.yaml")
+    with open(path) as file:
+        good = file.read()
+    for bad in ("version: 1\nrules: [", good + "\nunknown: 1\n", "", good.replace("role:", "roll:", 1)):
+        with open(path, "w") as file:
+            file.write(bad)
+        said = house.printed().count("policy not reloaded")
+        house.process.send_signal(signal.SIGHUP)
+        check(wait_for(lambda: house.printed().count("policy not reloaded") > said), "row 60: SIGHUP, a policy that is none")
+        check(data.encrypt("closing", "k", b"x").ok, "row 60: the old one stays")
+    os.unlink(path)
+    said = house.printed().count("policy not reloaded")
+    house.process.send_signal(signal.SIGHUP)
+    check(wait_for(lambda: house.printed().count("policy not reloaded") > said), "row 60: SIGHUP, no policy")
+    check(not policy_entries(house), "row 60: no entry says that there is a new policy")
+    changed = good.replace('tenants: ["*"]', 'tenants: ["a*", "b*"]')
+    assert changed != good
+    with open(path, "w") as file:
+        file.write(changed)
+    house.process.send_signal(signal.SIGHUP)
+    check(wait_for(lambda: "policy reloaded" in house.printed()), "row 60: SIGHUP, a valid policy")
+    check(data.encrypt("closing", "k", b"x").code == "NOT_FOUND", "row 60: it holds for connections that are open")
+    check(len(policy_entries(house)) == 1, "row 60: and has an entry")
+    return good
+
+
+def stop_under_load(check, house, policy):
+    with open(os.path.join(house.directory, "policy.yaml"), "w") as file:
+        file.write(policy)
+    house.process.send_signal(signal.SIGHUP)
+    check(wait_for(lambda: house.printed().count("policy reloaded") == 2), "row 60: SIGHUP, the first policy again")
+    for turn in range(2):
+        if turn:
+            house.start()
+        acks = furnish(house).acks if turn == 0 else []
+        load = Load(house, seed=turn + 1)
+        wait_for(lambda: load.acks() > 300, 60)
+        if turn == 1:
+            for _ in range(5):
+                house.process.send_signal(signal.SIGHUP)
+                time.sleep(0.05)
+        began = time.monotonic()
+        status = house.stop()
+        seconds = time.monotonic() - began
+        journal = load.end()
+        acks += journal.acks
+        check(status == 0 and seconds < 7, "row 60: SIGTERM under load ends with %s after %.1f s" % (status, seconds))
+        check(journal.acks and not missing(house, acks), "row 60: what was acknowledged is in the log")
+        check(house.verify() == 0, "row 60: which is valid")
+        house.start()
+        check(undecryptable(house, journal) == 0, "row 60: what was given out opens")
+        house.stop()
+    check(missing(house, [(1 << 40, b"")]), "the control did not fail: an entry that is not there")
