@@ -20,7 +20,10 @@ package final class FileStorage: LogStorage {
     guard exclusively else { return }
     // why: "another service has it" is only said where one has.
     guard lock >= 0 else { throw StorageFailure(.create, path: path + "/lock", errno: errno) }
-    guard ch_lock_exclusively(lock) == 0 else { throw StorageFailure(.lock, path: path + "/lock", errno: errno) }
+    // why: both. The directory's own lock cannot be deleted while it is held; the file's is what readers look at.
+    guard ch_lock_exclusively(directory) == 0, ch_lock_exclusively(lock) == 0 else {
+      throw StorageFailure(.lock, path: path + "/lock", errno: errno)
+    }
   }
 
   deinit {
@@ -51,9 +54,14 @@ package final class FileStorage: LogStorage {
   }
 
   package func open(_ name: String, forWriting: Bool) throws(StorageFailure) -> any LogFile {
-    let flags = (forWriting ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW
+    // why: a fifo would make us wait for somebody to write to it.
+    let flags = (forWriting ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
     let descriptor = unsafe openat(directory, name, flags)
     guard descriptor >= 0 else { throw StorageFailure(.open, path: "\(path)/\(name)", errno: errno) }
+    guard ch_is_regular(descriptor) == 1 else {
+      close(descriptor)
+      throw StorageFailure(.open, path: "\(path)/\(name)", errno: EINVAL)
+    }
     return PosixFile(descriptor, path: "\(path)/\(name)")
   }
 

@@ -18,6 +18,12 @@ long ch_link_count(int fd) {
   return asked == 0 ? (long)status.stx_nlink : -1;
 }
 
+int ch_is_regular(int fd) {
+  struct statx status;
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &status) != 0) return -1;
+  return S_ISREG(status.stx_mode);
+}
+
 static unsigned sector_bytes_at(unsigned major_no, unsigned minor_no, const char *below) {
   char path[128];
   unsigned bytes = 0;

@@ -10,6 +10,10 @@ package struct ConfigurationError: Error, Equatable, Sendable {
 
   package enum Problem: Equatable, Sendable {
     case unreadable
+    /// A fifo, a device, a directory.
+    case notAFile
+    /// Its group or others may write to it, or it is another user's.
+    case notYours
     case tooLarge(limitBytes: Int)
     case notText
     case empty

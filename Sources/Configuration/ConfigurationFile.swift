@@ -1,11 +1,13 @@
 internal import ChatelaineVocabulary
 internal import Foundation
+internal import Glibc
 
 /// Files of configuration, read whole and never beyond a bound.
 package enum ConfigurationFile {
   package static func read(
     _ path: String, bytesMax: Int = Limits.configurationBytesMax
   ) throws(ConfigurationError) -> [UInt8] {
+    try checkPlace(path)
     guard let file = FileHandle(forReadingAtPath: path) else { throw Fault(nil, .unreadable).error(in: path) }
     defer { try? file.close() }
     let content: Data?
@@ -15,6 +17,18 @@ package enum ConfigurationFile {
     let bytes = [UInt8](content ?? Data())
     guard bytes.count <= bytesMax else { throw Fault(nil, .tooLarge(limitBytes: bytesMax)).error(in: path) }
     return bytes
+  }
+
+  /// Whoever can change the file decides what the service does; and opening a fifo would wait for a writer.
+  private static func checkPlace(_ path: String) throws(ConfigurationError) {
+    let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    guard let facts = try? FileManager.default.attributesOfItem(atPath: target) else {
+      throw Fault(nil, .unreadable).error(in: path)
+    }
+    guard facts[.type] as? FileAttributeType == .typeRegular else { throw Fault(nil, .notAFile).error(in: path) }
+    let mode = (facts[.posixPermissions] as? NSNumber)?.uintValue ?? 0o777
+    let owner = (facts[.ownerAccountID] as? NSNumber)?.uint32Value
+    guard mode & 0o022 == 0, owner == 0 || owner == geteuid() else { throw Fault(nil, .notYours).error(in: path) }
   }
 
   /// What a path in a file means: relative ones begin at the file's directory.

@@ -5,6 +5,9 @@ extension ConfigurationError.Problem {
   var sentence: String {
     switch self {
     case .unreadable: "the file cannot be read: check its path and its permissions"
+    case .notAFile: "this is no file: name a regular one"
+    case .notYours:
+      "others may change the file: it must be root's or the service's own, with no write permission for group and others"
     case .tooLarge(let limit): "the file is longer than \(limit) bytes: this is no configuration"
     case .notText: "the file is not UTF-8 text, or has control characters"
     case .empty: "the file says nothing: it begins with 'version: 1'"

@@ -233,6 +233,8 @@ private struct ItemGrants {
 
   mutating func add(_ one: AuditEntry) {
     if !one.rule.isEmpty { rules.insert(one.rule) }
+    // why: an item that names no key, such as garbage, must not hide which key the others used.
+    guard one.keyName != nil else { return }
     guard let first else {
       first = one
       return

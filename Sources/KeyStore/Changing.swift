@@ -29,15 +29,25 @@ extension KeyStore {
   ) throws(KeyStoreError) -> Head {
     let result = changing.withLock { _ in
       Result { () throws(KeyStoreError) in
+        try self.checkPlace()
         var change = Change(head: try self.headToChange())
         try build(&change)
         change.head.generation += 1
         change.head.logSequence = intentSequence
         change.head.logLeafHash = intentLeafHash
-        return try self.commit(change)
+        let head = try self.commit(change)
+        try self.checkPlace()
+        return head
       }
     }
     return try result.get()
+  }
+
+  /// What is written to a file without a name is lost with the process: from here on only a restart helps.
+  private func checkPlace() throws(KeyStoreError) {
+    guard !place.isHeld else { return }
+    state.withLock { $0.isUncertain = true }
+    throw .database(code: 14, doing: "writing the store, whose file was removed or replaced while it was open")
   }
 
   private func headToChange() throws(KeyStoreError) -> StoreHeadRow {

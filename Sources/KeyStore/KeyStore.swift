@@ -32,6 +32,8 @@ package final class KeyStore: Sendable {
   }
 
   let pool: DatabasePool
+  /// Where the file was when it was opened.
+  let place: FilePlace
   let authenticator: RowAuthenticator
   let state: Mutex<State>
   /// Held over a whole change, in which the store may be read: never taken with `state` held.
@@ -39,6 +41,7 @@ package final class KeyStore: Sendable {
 
   init(pool: DatabasePool, authenticator: consuming RowAuthenticator, head: StoreHeadRow, tree: BucketTree) {
     self.pool = pool
+    place = FilePlace(pool.path)
     self.authenticator = authenticator
     state = Mutex(State(head: head, tree: tree))
   }

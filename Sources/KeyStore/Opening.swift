@@ -149,9 +149,7 @@ private struct StoredHead {
     let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
     guard version <= Schema.version else { throw KeyStoreError.newerSchema(found: version, known: Schema.version) }
     if version == Schema.version { try Schema.check(database) }
-    guard let row = try Row.fetchOne(database, sql: "SELECT * FROM store") else {
-      throw KeyStoreError.tampered(record: "the store")
-    }
+    let row = try onlyStoreRow(database)
     let reader = RowReader(row: row, record: "the store")
     head = try StoreHeadRow(reader)
     mac = try reader.digest("row_mac")
@@ -161,6 +159,13 @@ private struct StoredHead {
     keyCheckValue = try master.map { try RowReader(row: $0, record: "the master key").digest("key_check_value") }
     bucketDigests = try StoredDigests.read(database)
   }
+}
+
+/// The store's own row: one, and under the number that changes look for.
+private func onlyStoreRow(_ database: Database) throws -> Row {
+  let rows = try Row.fetchAll(database, sql: "SELECT * FROM store LIMIT 2")
+  guard rows.count == 1, rows[0]["one"] as Int64? == 1 else { throw KeyStoreError.tampered(record: "the store") }
+  return rows[0]
 }
 
 /// The digests of all buckets as the database holds them.
@@ -181,9 +186,7 @@ enum StoredDigests {
 extension StoreHeadRow {
   /// The store's own row, its MAC checked.
   static func loadChecked(_ database: Database, _ authenticator: borrowing RowAuthenticator) throws -> StoreHeadRow {
-    guard let row = try Row.fetchOne(database, sql: "SELECT * FROM store") else {
-      throw KeyStoreError.tampered(record: "the store")
-    }
+    let row = try onlyStoreRow(database)
     let reader = RowReader(row: row, record: "the store")
     let head = try StoreHeadRow(reader)
     guard authenticator.mac(of: head) == (try reader.digest("row_mac")) else {

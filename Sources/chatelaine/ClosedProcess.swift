@@ -16,6 +16,7 @@ func runClosedUp() -> Never {
     var command = try Chatelaine.parseAsRoot()
     if command is any AsyncParsableCommand { runAsynchronously() }
     try command.run()
+    try finishOutput()
     exit(0)
   } catch { end(error) }
 }
@@ -26,10 +27,16 @@ private func runAsynchronously() -> Never {
     do {
       guard var command = try Chatelaine.parseAsRoot() as? any AsyncParsableCommand else { exit(0) }
       try await command.run()
+      try finishOutput()
       exit(0)
     } catch { end(error) }
   }
   while true { pause() }
+}
+
+/// What was printed has to arrive: a full disk behind standard output is a failure.
+private func finishOutput() throws {
+  guard fflush(nil) == 0 else { throw Failure(.inputOutput, "standard output cannot be written: its disk may be full") }
 }
 
 private func end(_ error: any Error) -> Never {

@@ -72,6 +72,9 @@ int ch_seccomp_confine(void);
 /// Names the calling thread, for ps and gdb; 15 characters at most.
 void ch_name_thread(const char *name);
 
+/// Whether an open file is a regular one; -1 with errno.
+int ch_is_regular(int fd);
+
 /// st_nlink of an open file, or -1.
 long ch_link_count(int fd);
 
