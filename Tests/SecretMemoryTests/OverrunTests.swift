@@ -131,8 +131,10 @@ private func dropPrivileges(lockedBytes: UInt) {
 extension SecretBytes {
   fileprivate mutating func poke(_ offset: Int) {
     withMutableBytes { span in
+      // why: a byte of a canary may be any; only one that is changed is sure to be another.
       unsafe span.withUnsafeMutableBytes {
-        unsafe $0.baseAddress!.storeBytes(of: 0xee, toByteOffset: offset, as: UInt8.self)
+        let before = unsafe $0.baseAddress!.load(fromByteOffset: offset, as: UInt8.self)
+        unsafe $0.baseAddress!.storeBytes(of: before ^ 0xee, toByteOffset: offset, as: UInt8.self)
       }
     }
   }
