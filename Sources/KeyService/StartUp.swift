@@ -25,6 +25,8 @@ package enum StartError: Error, Equatable, Sendable {
 
   package var sentence: String {
     switch self {
+    case .log(.storage(let failure)) where failure.call == .lock:
+      "Another service is using the log (\(failure.path)): stop it first."
     case .log(.storage(let failure)):
       "The log at \(failure.path) cannot be used (\(failure.call.rawValue) failed with errno \(failure.errno)): check path, permissions and disk."
     case .log(.corrupt(let fault, let file)):

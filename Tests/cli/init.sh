@@ -134,7 +134,7 @@ expect 65 'belongs to log' verify d/c9.yaml
 sed 's|name: "chatelaine"|name: other|' d/chatelaine.yaml >d/c10.yaml
 expect 78 "d/log: the log's name is chatelaine and the configuration says other" verify d/c10.yaml
 sed 's|keys.sqlite|none.sqlite|' d/chatelaine.yaml >d/c11.yaml; refuse 66 'No key store at d/store/none.sqlite' verify d/c11.yaml
-refuse 75 'lock failed' flock d/log/lock "$bin/chatelained" --check --allow-root --config d/chatelaine.yaml
+refuse 75 'Another service is using the log' flock d/log/lock "$bin/chatelained" --check --allow-root --config d/chatelaine.yaml
 if [[ $(id -u) == 0 ]]; then refuse 78 'running as root: .*--allow-root' "$bin/chatelained" --check --config d/chatelaine.yaml; fi
 { cat d/chatelaine.yaml; echo 'allow: [root, preload]'; } >d/c12.yaml
 expect 0 'all is well' env LD_PRELOAD=libm.so.6 "$bin/chatelained" --check --config d/c12.yaml
