@@ -53,6 +53,8 @@ struct AuditShow: ParsableCommand {
         guard let entry = try? AuditEntry(parsing: bytes), filter.matches(entry) else { return }
         output.append(json ? JSON.object(entry.fields(leafHash: AuditEntry.leafHash(bytes))).text : entry.line)
       })
+      output.flush()
+      if output.hasFailed { throw outputFailure }
       if !follow, case .torn = end.tail {
         printError("chatelaine: the log ends in an interrupted write: \(end.segmentFile) at offset \(end.offset)")
       }
@@ -77,6 +79,8 @@ struct AuditShow: ParsableCommand {
 /// Gathers lines and writes them in large pieces.
 private final class LineBuffer {
   private var text = ""
+  /// Once what was printed did not arrive.
+  private(set) var hasFailed = false
 
   func append(_ line: String) {
     text += line
@@ -87,7 +91,7 @@ private final class LineBuffer {
   func flush() {
     print(text, terminator: "")
     text = ""
-    fflush(nil)
+    if fflush(nil) != 0 { hasFailed = true }
   }
 }
 

@@ -36,8 +36,10 @@ private func runAsynchronously() -> Never {
 
 /// What was printed has to arrive: a full disk behind standard output is a failure.
 private func finishOutput() throws {
-  guard fflush(nil) == 0 else { throw Failure(.inputOutput, "standard output cannot be written: its disk may be full") }
+  guard fflush(nil) == 0 else { throw outputFailure }
 }
+
+let outputFailure = Failure(.inputOutput, "standard output cannot be written: its disk may be full")
 
 private func end(_ error: any Error) -> Never {
   guard let failure = failure(error) else { Chatelaine.exit(withError: error) }
