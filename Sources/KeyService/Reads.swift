@@ -8,6 +8,8 @@ package import ChatelaineVocabulary
 package struct ServiceStatus: Sendable {
   package let storeHead: KeyStore.Head
   package let primaryMasterVersion: UInt32
+  /// nil where the store cannot tell.
+  package let master: MasterStatus?
   package let logHead: AuditLog.Head
   package let isLogPoisoned: Bool
   /// The log cannot be written now: nothing that needs an entry is answered.
@@ -26,7 +28,8 @@ extension KeyService {
     // why: where the log cannot be written, status is what says so.
     try? noteRead(subject, by: caller, tags)
     return ServiceStatus(
-      storeHead: storeHead, primaryMasterVersion: store.storeRow.primaryMasterVersion, logHead: logHead,
+      storeHead: storeHead, primaryMasterVersion: store.storeRow.primaryMasterVersion, master: try? masterStatus(),
+      logHead: logHead,
       isLogPoisoned: log.isPoisoned, isLogRefusing: log.isRefusing,
       changesHaltedBy: changesHaltedBy, policyEpoch: policyEpoch,
       policyRules: policy.rules.count)
@@ -86,7 +89,7 @@ extension KeyService {
     do throws(Refusal) { return try body() } catch { throw try note(error, subject, by: caller, tags) }
   }
 
-  private func noteRead(_ subject: Subject, by caller: Caller, _ tags: RequestTags) throws(ServiceError) {
+  func noteRead(_ subject: Subject, by caller: Caller, _ tags: RequestTags) throws(ServiceError) {
     var entry = entry(.service, subject, caller, tags)
     entry.outcome = .ok
     _ = try append(entry)

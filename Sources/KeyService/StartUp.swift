@@ -52,6 +52,7 @@ package struct StartReport: Sendable {
   package var recovery: LogRecovery
   /// Intents that had no outcome: how each was resolved.
   package var resolved: [Resolved] = []
+  package var masters = MasterReport()
 
   package struct Resolved: Equatable, Sendable {
     package let sequence: UInt64
@@ -111,13 +112,20 @@ extension KeyService {
   package static func open(
     storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(),
     masterKeys: MasterKeySet,
-    policy: AccessPolicy = .empty, clock: LogClock = .system,
+    policy: AccessPolicy = .empty, clock: LogClock = .system, keyring: ServiceKeyring? = nil,
     revocationSecondsMax: Int = Limits.revocationSecondsMax,
     onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }
   ) throws(StartError) -> (KeyService, StartReport) {
     try selfTest()
     let store: KeyStore
-    do throws(KeyStoreError) { store = try openStore(storePath, masterKeys) } catch { throw .store(error) }
+    let masters: MasterReport
+    do throws(KeyStoreError) {
+      store = try openStore(storePath, masterKeys)
+      do throws(KeyStoreError) { masters = try matchMasters(store, masterKeys) } catch {
+        try? store.close()
+        throw error
+      }
+    } catch { throw .store(error) }
     var history = StoreHistory()
     let log: AuditLog
     let recovery: LogRecovery
@@ -138,11 +146,13 @@ extension KeyService {
         history = try StoreHistory(readingAll: storage)
       }
       let service = KeyService(
-        store: store, log: log, masterKeys: masterKeys, policy: policy, clock: clock,
-        revocationSecondsMax: revocationSecondsMax)
+        store: store, log: log, masterKeys: masters.usable(of: masterKeys), policy: policy, clock: clock,
+        keyring: keyring, revocationSecondsMax: revocationSecondsMax)
       var report = StartReport(recovery: recovery)
+      report.masters = masters
       report.resolved = try service.reconcile(history)
       try service.note(service.serviceEntry(.serviceStart))
+      service.resumeRewrapping()
       return (service, report)
     } catch {
       log.close()

@@ -103,7 +103,12 @@ extension KeyStore {
     let tree = BucketTree(digests: stored.bucketDigests)
     guard tree.root == head.root else { throw .rootMismatch(generation: head.generation) }
     let pool = try openPool(path: path)
-    try translating("migrating the store") { try pool.writeWithoutTransaction { try Schema.migrate($0) } }
+    try translating("migrating the store") {
+      try pool.writeWithoutTransaction { database in
+        try Schema.migrate(database)
+        try Schema.check(database)
+      }
+    }
     let store = KeyStore(pool: pool, authenticator: authenticator, head: head, tree: tree)
     // The version that wraps the store key, checked like any row.
     let version = head.wrappedStoreKey.wrappingKey.version
