@@ -108,7 +108,7 @@ extension KeyService {
     let pending = rows.first { $0.state == .pending }
     if let pending, headers.contains(where: { $0.key.version == pending.version && $0.keyCheckValue == pending.keyCheckValue })
     {
-      throw Refusal(.master(.pending(version: pending.version, keyCheckValue: pending.keyCheckValue)))
+      throw Refusal(.master(.pending(version: pending.version)))
     }
     if let rotation = try unfinishedRotation() {
       let census = try census()

@@ -33,7 +33,7 @@ package enum ServiceError: Error, Equatable, Sendable {
 
   package enum MasterRefusal: Equatable, Sendable {
     /// A version is made and waits for its second copy to be confirmed.
-    case pending(version: UInt32, keyCheckValue: Digest)
+    case pending(version: UInt32)
     /// Tenant roots are being rewrapped.
     case rewrapping(version: UInt32, left: Int)
     case nothingPending
@@ -125,8 +125,8 @@ package enum ServiceError: Error, Equatable, Sendable {
 extension ServiceError.MasterRefusal {
   var sentence: String {
     switch self {
-    case .pending(let version, let keyCheckValue):
-      "Master key version \(version) (key check value \(keyCheckValue.hex)) waits for its second copy: commit it, or take its file out of the keyring to give it up."
+    case .pending(let version):
+      "Master key version \(version) waits for its second copy: commit it, or take its file out of the keyring to give it up."
     case .rewrapping(let version, let left):
       "The rotation to master key version \(version) is under way, \(left) tenant roots are left: wait for its end."
     case .nothingPending: "No master key version waits to be committed: rotate first."

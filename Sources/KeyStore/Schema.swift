@@ -7,10 +7,10 @@ enum Schema {
   static let applicationID = 0x4348_4154
   static let version = 2
 
-  static func migrate(_ database: Database) throws {
+  static func migrate(_ database: Database, to version: Int = version) throws {
     let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
     guard found <= version else { throw KeyStoreError.newerSchema(found: found, known: version) }
-    for (number, sql) in migrations where number > found {
+    for (number, sql) in migrations where number > found && number <= version {
       try database.inTransaction {
         try database.execute(sql: sql)
         try database.execute(sql: "PRAGMA user_version = \(number)")

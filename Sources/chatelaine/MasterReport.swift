@@ -4,7 +4,6 @@ internal import ChatelaineVocabulary
 
 extension Chatelaine_V1_RotateMasterResponse {
   var lines: [String] {
-    let check = Hex.encode([UInt8](keyCheckValue).span)
     guard !primary else {
       return [
         "master key version \(version) is primary, without a second copy; tenants' roots are being rewrapped",
@@ -15,7 +14,6 @@ extension Chatelaine_V1_RotateMasterResponse {
       "master key version \(version) is made and waits: \(printable(file))",
       "copy the file to the keyring's second copy, check the copy, and commit what the check says of version \(version):",
       "  chatelaine keyring check COPY", "  chatelaine master commit KEY-CHECK-VALUE",
-      "here it is \(check)",
     ]
   }
 
