@@ -39,7 +39,7 @@ import Testing
     repeat {
       let done = try step(store, rowsMax: rowsMax)
       (moved, batches) = (moved + done.count, batches + 1)
-      #expect(done.rotation == (try store.rotation(to: 2)) && done.rotation.rewrapped == UInt64(moved))
+      #expect(try done.rotation == store.rotation(to: 2) && done.rotation.rewrapped == UInt64(moved))
       let census = try store.census()
       #expect(census[1] == 200 - moved && census[2] == moved && census.total == 200)
       if batches % 16 == 1 { try holds() }
@@ -49,7 +49,7 @@ import Testing
     let head = store.head
     try store.close()
     let again = try bench.open()
-    #expect(again.head == head && (try again.census())[2] == 200)
+    #expect(try again.head == head && again.census()[2] == 200)
     for tenant in tenants { #expect(try again.tenant(tenant)?.wrappedRoot?.wrappingKey.version == 2) }
   }
 
@@ -82,7 +82,7 @@ import Testing
     try bench.sql("UPDATE tenants SET created = created + 1 WHERE id = 'tenant-9'")
     let head = store.head
     #expect(throws: KeyStoreError.tampered(record: "tenant tenant-9")) { try step(store, rowsMax: 1000) }
-    #expect(store.head == head && (try store.rotation(to: 2))?.cursor == 0)
+    #expect(try store.head == head && store.rotation(to: 2)?.cursor == 0)
   }
 
   @Test func `a batch does not vouch for a row that a trigger puts back`() throws {
@@ -93,7 +93,7 @@ import Testing
       """)
     let head = store.head
     #expect(throws: KeyStoreError.self) { try step(store, rowsMax: 1000) }
-    #expect(store.head == head && (try store.tenant(tenants[0]))?.wrappedRoot?.wrappingKey.version == 1)
+    #expect(try store.head == head && store.tenant(tenants[0])?.wrappedRoot?.wrappingKey.version == 1)
   }
 
   @Test func `a prepared tree is the one that setting bucket by bucket makes`() {
@@ -131,7 +131,7 @@ import Testing
     }
     try database.close()
     let opened = try old.open()
-    #expect(opened.head == head && (try opened.verifyAll()) == 4)
+    #expect(try opened.head == head && opened.verifyAll() == 4)
     #expect(try opened.keyNames(of: tenants[1]) == [key("records")])
     try opened.close()
     #expect(try old.open().head == head)
