@@ -37,9 +37,8 @@ package struct MasterReport: Equatable, Sendable {
 
 extension KeyService {
   /// Refuses a store that needs a version that the keyring does not have.
-  static func matchMasters(_ store: KeyStore, _ keys: MasterKeySet) throws(KeyStoreError) -> MasterReport {
+  static func matchMasters(_ rows: [MasterVersionRow], _ keys: MasterKeySet) throws(KeyStoreError) -> MasterReport {
     var report = MasterReport()
-    let rows = try store.masterVersions()
     for row in rows {
       let key = keys[row.version]
       switch row.state {

@@ -55,7 +55,11 @@ extension KeyService {
     let ids = try lookUp { () throws(KeyStoreError) in try store.tenantIDs(after: after, limit: limit) }
     var rows: [TenantRow] = []
     for id in ids where caller.grants.grant(.tenantList, someKeyOf: id) != nil {
-      if let row = try lookUp({ () throws(KeyStoreError) in try store.tenant(id) }) { rows.append(row) }
+      guard let row = try lookUp({ () throws(KeyStoreError) in try store.tenant(id) }) else {
+        // why: nothing removes a tenant's row; this one lies under another name than it was written under.
+        throw Refusal(.store(.tampered(record: "tenant \(id.rawValue)")))
+      }
+      rows.append(row)
     }
     return (rows, ids.count < limit ? nil : ids.last)
   }

@@ -121,7 +121,7 @@ extension KeyService {
     let masters: MasterReport
     do throws(KeyStoreError) {
       store = try openStore(storePath, masterKeys)
-      do throws(KeyStoreError) { masters = try matchMasters(store, masterKeys) } catch {
+      do throws(KeyStoreError) { masters = try matchMasters(store.masterVersions(), masterKeys) } catch {
         try? store.close()
         throw error
       }
@@ -162,7 +162,7 @@ extension KeyService {
   }
 
   static func openStore(_ path: String, _ masterKeys: MasterKeySet) throws(KeyStoreError) -> KeyStore {
-    try KeyStore.open(path: path) { (wrapping) throws(KeyStoreError) in
+    let opener: KeyStore.StoreKeyOpener = { (wrapping) throws(KeyStoreError) in
       guard wrapping.keyringID == masterKeys.keyringID else {
         throw .masterKey(.otherKeyring(store: wrapping.keyringID, keyring: masterKeys.keyringID))
       }
@@ -181,6 +181,9 @@ extension KeyService {
       // why: nothing is checked yet, so an edited check value must not put the blame on the right key.
       guard wrapping.keyCheckValue != master.keyCheckValue else { throw .tampered(record: "the store key") }
       throw .masterKey(.otherKey(version: wrapping.masterVersion))
+    }
+    return try KeyStore.open(path: path, storeKey: opener) { (rows) throws(KeyStoreError) in
+      _ = try matchMasters(rows, masterKeys)
     }
   }
 

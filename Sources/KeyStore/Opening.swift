@@ -86,8 +86,12 @@ extension KeyStore {
     return store
   }
 
-  /// Opens a store: the master key first, then the store's own row, then the root over all rows.
-  package static func open(path: String, storeKey opener: StoreKeyOpener) throws(KeyStoreError) -> KeyStore {
+  /// Opens a store: the master key first, then the store's own row, then the root over all rows. `admit` looks at the
+  /// master versions before anything is written.
+  package static func open(
+    path: String, storeKey opener: StoreKeyOpener,
+    admitting admit: ([MasterVersionRow]) throws(KeyStoreError) -> Void = { _ in }
+  ) throws(KeyStoreError) -> KeyStore {
     guard unsafe access(path, F_OK) == 0 else { throw .missing(path: path) }
     try Schema.checkFile(path)
     let stored = try readHead(path)
@@ -102,6 +106,8 @@ extension KeyStore {
     guard authenticator.mac(of: head) == stored.mac else { throw .tampered(record: "the store") }
     let tree = BucketTree(digests: stored.bucketDigests)
     guard tree.root == head.root else { throw .rootMismatch(generation: head.generation) }
+    for (row, mac) in stored.masters where authenticator.mac(of: row) != mac { throw .tampered(record: row.description) }
+    try admit(stored.masters.map(\.row))
     let pool = try openPool(path: path)
     try translating("migrating the store") {
       try pool.writeWithoutTransaction { database in
@@ -145,6 +151,7 @@ extension KeyStore {
 private struct StoredHead {
   let head: StoreHeadRow
   let mac: Digest
+  let masters: [(row: MasterVersionRow, mac: Digest)]
   let keyCheckValue: Digest?
   let bucketDigests: [Digest]
 
@@ -162,6 +169,10 @@ private struct StoredHead {
       database, sql: "SELECT key_check_value FROM master_versions WHERE version = ?",
       arguments: [Int64(head.wrappedStoreKey.wrappingKey.version)])
     keyCheckValue = try master.map { try RowReader(row: $0, record: "the master key").digest("key_check_value") }
+    masters = try Row.fetchAll(database, sql: "SELECT * FROM master_versions ORDER BY version").map { row in
+      let reader = RowReader(row: row, record: "a master key version")
+      return (try MasterVersionRow(reader), try reader.digest("row_mac"))
+    }
     bucketDigests = try StoredDigests.read(database)
   }
 }

@@ -33,6 +33,7 @@ import Testing
     return done
   }
 
+  // MUST: STORE-8
   @Test(arguments: [1, 7, 64, 199, 200, 1000])
   func `batches of any size move every root once, and the store holds after each`(rowsMax: Int) throws {
     var (moved, batches) = (0, 0)
