@@ -239,7 +239,7 @@ struct ConnectionTests {
       }, options: options
     ) { connection, server in
       async let fifth = Self.code { () throws(ClientError) in
-        try await Self.encrypt(connection, "five", CallOptions(timeout: .milliseconds(300)))
+        try await Self.encrypt(connection, "five", CallOptions(timeout: .seconds(20)))
       }
       #expect(await Self.eventually { server.requests.count == 1 })
       try await withThrowingTaskGroup(of: [UInt8].self) { group in
