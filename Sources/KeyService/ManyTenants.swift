@@ -1,3 +1,4 @@
+internal import ChatelaineAccessPolicy
 package import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
 internal import ChatelaineCustody

@@ -60,5 +60,5 @@ package struct Comparison: Sendable {
 }
 
 extension Report {
-  fileprivate var all: [Measurement] { measurements + loads.flatMap(\.measurements) }
+  fileprivate var all: [Measured] { measurements + loads.flatMap(\.measurements) }
 }

@@ -8,7 +8,7 @@ package struct Report: Codable, Equatable, Sendable {
   package var machine: Machine
   /// What was asked for: arguments, rounds, seconds.
   package var run: [String: String]
-  package var measurements: [Measurement] = []
+  package var measurements: [Measured] = []
   package var loads: [LoadRow] = []
   package var aims: [Aim] = []
   /// What was left out, and why.
@@ -57,7 +57,7 @@ package struct Machine: Codable, Equatable, Sendable {
 package enum Better: String, Codable, Sendable { case higher, lower }
 
 /// One thing measured, one sample a round, beside the floor that ran in the same rounds.
-package struct Measurement: Codable, Equatable, Sendable {
+package struct Measured: Codable, Equatable, Sendable {
   package struct Floor: Codable, Equatable, Sendable {
     package let name: String
     package let samples: Series
@@ -102,12 +102,12 @@ package struct LoadRow: Codable, Equatable, Sendable {
   }
 
   /// As single measurements, for comparing.
-  package var measurements: [Measurement] {
+  package var measurements: [Measured] {
     [
-      Measurement("\(server): \(load)", unit: "requests/s", .higher, rate),
-      Measurement("\(server): \(load), p50", unit: "us", .lower, p50),
-      Measurement("\(server): \(load), p99", unit: "us", .lower, p99),
-      Measurement("\(server): \(load), CPU", unit: "us/request", .lower, serverCPU),
+      Measured("\(server): \(load)", unit: "requests/s", .higher, rate),
+      Measured("\(server): \(load), p50", unit: "us", .lower, p50),
+      Measured("\(server): \(load), p99", unit: "us", .lower, p99),
+      Measured("\(server): \(load), CPU", unit: "us/request", .lower, serverCPU),
     ]
   }
 }

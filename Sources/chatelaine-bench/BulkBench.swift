@@ -32,7 +32,7 @@ struct BulkBench {
     }
     let hasFloor = !openssl.samples.isEmpty
     report.measurements.append(
-      Measurement(
+      Measured(
         "AES-256-GCM 64 KiB", unit: "MB/s", .higher, ours, floor: hasFloor ? .init("openssl speed", openssl) : nil))
     if hasFloor {
       report.aims.append(Aim("AES-256-GCM 64 KiB, of openssl speed", ours.over(openssl), .atLeast, 0.97))

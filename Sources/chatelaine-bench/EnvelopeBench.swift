@@ -19,10 +19,10 @@ struct EnvelopeBench {
         open.add(bench.open(operations))
         floor.add(bench.rawSeal(operations))
       }
-      let alone = Measurement.Floor("cipher alone, re-keyed", floor)
+      let alone = Measured.Floor("cipher alone, re-keyed", floor)
       report.measurements += [
-        Measurement("seal 100 B, \(name)", unit: "ns", .lower, seal, floor: alone),
-        Measurement("open 100 B, \(name)", unit: "ns", .lower, open, floor: alone),
+        Measured("seal 100 B, \(name)", unit: "ns", .lower, seal, floor: alone),
+        Measured("open 100 B, \(name)", unit: "ns", .lower, open, floor: alone),
       ]
       let limit = suite == .aes256GCM ? 1000.0 : 1200
       report.aims += [

@@ -40,7 +40,7 @@ struct GenerateCommand: ParsableCommand {
 
   func run() throws {
     if !FileManager.default.fileExists(atPath: directory) { try output(of: Beside.command, ["init", directory]) }
-    let house = try ClosedHouse(at: directory)
+    let house = try OwnHouse(at: directory)
     let start = now()
     try house.makeTenants(tenants, batch: batch)
     let middle = now()
@@ -53,14 +53,20 @@ struct GenerateCommand: ParsableCommand {
   }
 }
 
-/// A service's directory that no service uses now.
-struct ClosedHouse {
-  static let tenantCountMax = 10_000_000
-  private let settings: ServiceConfiguration
+/// A service's directory, opened here without its doors. It is never closed, so that the next start finds what a crash
+/// under load leaves: no entry that says it stopped.
+struct OwnHouse {
+  private let service: KeyService
 
   init(at directory: String) throws {
     let file = directory + "/chatelaine.yaml"
-    settings = try ServiceConfiguration(ConfigurationFile.read(file), file: file, accounts: .system())
+    let settings = try ServiceConfiguration(ConfigurationFile.read(file), file: file, accounts: .system())
+    let ring = try Keyring(at: settings.keyring.directory, .init(storePath: settings.storeDirectory))
+    let policy = try PolicyFile.parse(
+      ConfigurationFile.read(settings.policy), file: settings.policy, accounts: .system())
+    let log = try FileStorage(path: settings.log.directory, exclusively: true)
+    service = try KeyService.open(
+      storePath: settings.store, log: log, masterKeys: ring.open(passphrase: nil), policy: policy).0
   }
 
   /// `t-0000042`: of one length, so that requests for any of them are.
@@ -69,13 +75,7 @@ struct ClosedHouse {
     return "t-" + String(repeating: "0", count: 7 - digits.count) + digits
   }
 
-  func storage() throws -> FileStorage { try FileStorage(path: settings.log.directory, exclusively: true) }
-
-  // MARK: Tenants
-
   func makeTenants(_ count: Int, batch: Int) throws {
-    let service = try openService()
-    defer { service.close() }
     let grants = service.grants(to: Principal(uid: getuid(), gid: getgid()))
     let caller = Caller.command(uid: getuid(), pid: UInt32(getpid()), grants: grants)
     let key = try KeyName(Requests.key)
@@ -90,33 +90,21 @@ struct ClosedHouse {
     progress.end()
   }
 
-  private func openService() throws -> KeyService {
-    let ring = try Keyring(at: settings.keyring.directory, .init(storePath: settings.storeDirectory))
-    let policy = try PolicyFile.parse(
-      ConfigurationFile.read(settings.policy), file: settings.policy, accounts: .system())
-    return try KeyService.open(
-      storePath: settings.store, log: storage(), masterKeys: ring.open(passphrase: nil), policy: policy).0
-  }
-
-  // MARK: Entries
-
-  /// Gives how many were written. The newest of them say nothing of the store, as after a crash under load.
+  /// Entries as uses of keys leave them, until the log has `count`. Gives how many were written.
   func writeEntries(upTo count: UInt64) throws -> UInt64 {
-    let storage = try storage()
-    let (writer, _) = try LogWriter.open(in: storage)
     let drafts = (0..<Limits.frameEntriesMax).map { EntryDraft(Self.use($0)) }
-    let first = writer.nextSequence
     let progress = ProgressLines()
-    var told = first
-    while writer.nextSequence < count {
-      let missing = Int(clamping: count - writer.nextSequence)
-      try writer.commit([Array(drafts.prefix(missing))]) { _, _ in }
-      guard writer.nextSequence >= told + 500_000 else { continue }
-      told = writer.nextSequence
+    let first = service.logHead.nextSequence
+    var (next, told) = (first, first)
+    while next < count {
+      let receipt = try service.append(Array(drafts.prefix(Int(clamping: count - next))))
+      next = receipt.firstSequence + UInt64(receipt.leafHashes.count)
+      guard next >= told + 500_000 else { continue }
+      told = next
       progress.show("\(short(Double(told))) of \(short(Double(count))) entries")
     }
     progress.end()
-    return writer.nextSequence - first
+    return next - first
   }
 
   private static func use(_ number: Int) -> AuditEntry {

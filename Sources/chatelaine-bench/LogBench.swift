@@ -35,9 +35,9 @@ struct LogBench {
       sync.add(nanosecondsEach(batches) { _ in plain.rewrite(4096) } / 1000)
     }
     report.measurements += [
-      Measurement(
+      Measured(
         "log append, batches of 64", unit: "entries/s", .higher, appended, floor: .init("pre-written file", floor)),
-      Measurement(
+      Measured(
         "log append, one entry", unit: "us", .lower, single, floor: .init("4 KiB write + fdatasync", sync)),
     ]
     report.aims.append(Aim("log append, batches of 64, of a pre-written file", appended.over(floor), .atLeast, 0.8))
@@ -52,7 +52,7 @@ struct LogBench {
       _ = try reader.readAvailable { _ in }
       rate.add(Double(reader.verifier.nextSequence) / Double(now() - start) * 1e9)
     }
-    report.measurements.append(Measurement("verify, one core", unit: "entries/s", .higher, rate))
+    report.measurements.append(Measured("verify, one core", unit: "entries/s", .higher, rate))
     report.aims.append(Aim("verify, one core, entries/s", rate, .atLeast, 1_000_000))
   }
 

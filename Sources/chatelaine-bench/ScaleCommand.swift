@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
 internal import ChatelaineMeasures
 internal import Foundation
 
@@ -75,15 +76,15 @@ struct ScaleBench {
     }
     ProgressLines().end()
     report.measurements += [
-      Measurement("first start", unit: "s", .lower, first), Measurement("start after a stop", unit: "s", .lower, later),
+      Measured("first start", unit: "s", .lower, first), Measured("start after a stop", unit: "s", .lower, later),
     ]
     report.aims += [
       Aim("first start, s", first, .atMost, 2), Aim("start after a stop, s", later, .atMost, 2),
     ]
   }
 
-  private func memory(_ when: String, _ house: House) -> Measurement {
-    Measurement("own memory \(when)", unit: "MiB", .lower, Series([house.server.program.residentMiB.own]))
+  private func memory(_ when: String, _ house: House) -> Measured {
+    Measured("own memory \(when)", unit: "MiB", .lower, Series([house.server.program.residentMiB.own]))
   }
 
   // MARK: Latency
@@ -101,8 +102,8 @@ struct ScaleBench {
     }
     ProgressLines().end()
     report.measurements += [
-      Measurement("encrypt, p50, 1 connection, many tenants", unit: "us", .lower, ofFull, floor: .init("one tenant", ofEmpty)),
-      Measurement("encrypt, p50, first use of a key", unit: "us", .lower, cold, floor: .init("second use", warm)),
+      Measured("encrypt, p50, 1 connection, many tenants", unit: "us", .lower, ofFull, floor: .init("one tenant", ofEmpty)),
+      Measured("encrypt, p50, first use of a key", unit: "us", .lower, cold, floor: .init("second use", warm)),
     ]
     let cost = Series(zip(cold.samples, warm.samples).map { $0 - $1 })
     report.aims += [
@@ -111,7 +112,7 @@ struct ScaleBench {
   }
 
   private func frames(from first: Int = 0, count: Int) throws -> [UInt8] {
-    try (first..<first + count).flatMap { try Requests.encrypt(body, tenant: ClosedHouse.tenant($0 % tenants)) }
+    try (first..<first + count).flatMap { try Requests.encrypt(body, tenant: OwnHouse.tenant($0 % tenants)) }
   }
 
   /// Warm: every key was used before it counts.
@@ -153,7 +154,7 @@ struct ScaleBench {
       rate.add(Double(entries) / Double(now() - start) * 1e9)
     }
     report.run["entries"] = "\(entries)"
-    report.measurements.append(Measurement("verify, one core", unit: "entries/s", .higher, rate))
+    report.measurements.append(Measured("verify, one core", unit: "entries/s", .higher, rate))
     report.aims.append(Aim("verify, one core, entries/s", rate, .atLeast, 1_000_000))
   }
 }

@@ -31,7 +31,7 @@ struct ServicePart {
     report.run["rounds"] = "\(rounds)"
     report.run["seconds a load"] = "\(seconds)"
     report.loads += bench.order.compactMap { bench.rows[$0] }
-    report.measurements.append(Measurement("4 KiB write + fdatasync", unit: "us", .lower, bench.sync))
+    report.measurements.append(Measured("4 KiB write + fdatasync", unit: "us", .lower, bench.sync))
     report.aims += aims(bench, house.server.name, echo.name, floors.first?.name, bare?.server.name)
   }
 

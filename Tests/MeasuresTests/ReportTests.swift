@@ -23,7 +23,7 @@ struct ReportTests {
     var report = Report(machine: machine, run: ["quick": "true"])
     report.loads = [row]
     report.measurements = [
-      Measurement("seal", unit: "ns", .lower, Series(rates), floor: .init("cipher", Series(rates.map { $0 / 2 })))
+      Measured("seal", unit: "ns", .lower, Series(rates), floor: .init("cipher", Series(rates.map { $0 / 2 })))
     ]
     report.aims = [Aim("a", Series([1, 2, 3]), .atLeast, 2), Aim("b", Series([1, 2, 3]), .atMost, 1), Aim("c", Series([1]), .none)]
     report.skipped = ["the transit floor: no compiler"]
@@ -88,7 +88,7 @@ struct ComparisonTests {
   func matching() {
     let before = ReportTests.report([100, 101, 102])
     var after = ReportTests.report([200, 201, 202], cores: 4)
-    after.measurements.append(Measurement("new", unit: "s", .lower, Series([1])))
+    after.measurements.append(Measured("new", unit: "s", .lower, Series([1])))
     let comparison = Comparison(before: before, after: after)
     let rate = comparison.lines.first { $0.unit == "requests/s" }
     #expect(rate?.verdict == .better)
@@ -116,5 +116,8 @@ struct PlotTests {
     #expect(Self.isXML(Plot(ReportTests.report([]), loads: ["encrypt 100 B, 1 × 1"]).svg))
   }
 
-  private static func isXML(_ text: String) -> Bool { XMLParser(data: Data(text.utf8)).parse() }
+  private static func isXML(_ text: String) -> Bool {
+    let parser = XMLParser(data: Data(text.utf8))
+    return parser.parse() && parser.parserError == nil
+  }
 }
