@@ -17,6 +17,7 @@ extension KeyService {
     _ keyCheckValue: Digest?, by caller: Caller, _ tags: RequestTags
   ) throws(ServiceError) -> (version: UInt32, entry: AppendedEntry) {
     var subject = Subject(operation: .masterCommit)
+    subject.leavesKeysAtHand = true
     let permission = keyCheckValue == nil ? Permission.masterRotate : .masterCommit
     try permit(&subject, caller.grants.grant(permission), by: caller, tags)
     let pending: MasterVersionRow

@@ -29,6 +29,7 @@ package final class KeyService: Sendable {
   /// What threads opened before a state change is stale after it.
   let epochs = KeyEpochs()
   let holders = KeyHolders()
+  let faults: FoundFaults
   private let revocationSecondsMax: Int
   let policies: Mutex<AccessPolicy>
   let policyCounter = Atomic<UInt64>(1)
@@ -38,8 +39,10 @@ package final class KeyService: Sendable {
 
   init(
     store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, policy: AccessPolicy, clock: LogClock,
-    keyring: ServiceKeyring? = nil, revocationSecondsMax: Int = Limits.revocationSecondsMax
+    keyring: ServiceKeyring? = nil, revocationSecondsMax: Int = Limits.revocationSecondsMax,
+    onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
   ) {
+    faults = FoundFaults(onFault)
     self.revocationSecondsMax = revocationSecondsMax
     policies = Mutex(policy)
     self.store = store
@@ -97,6 +100,8 @@ package final class KeyService: Sendable {
     var details: [AuditEntry.Detail] = []
     /// The rule that allows it.
     var grant: Grants.Grant?
+    /// Keys at hand stay good: a root in another wrapping is the same root.
+    var leavesKeysAtHand = false
 
     init(
       operation: Operation, tenant: TenantID? = nil, keyName: KeyName? = nil, keyID: Identifier = .zero,
@@ -135,6 +140,7 @@ package final class KeyService: Sendable {
       Result { () throws(ServiceError) in
         if let halt { throw halt }
         do throws(ServiceError) { return try self.changeAlone(subject, by: caller, tags, effect) } catch {
+          self.found(error)
           if case .mustRestart = error {
             halt = error
             haltCause.withLock { $0 = error }
@@ -155,7 +161,7 @@ package final class KeyService: Sendable {
     do throws(Refusal) {
       var done = subject
       done.details += try effect(intent)
-      try publish(subject.tenant)
+      try publish(subject)
       outcome = outcomeEntry(done, caller, tags, intent)
       outcome.outcome = .ok
     } catch {
@@ -163,10 +169,10 @@ package final class KeyService: Sendable {
       outcome = outcomeEntry(subject, caller, tags, intent)
       outcome.outcome = .failed
       outcome.reason = error.reason
-      _ = try appendOutcome(outcome)
+      _ = try appendOutcome(outcome, tags)
       throw error.error
     }
-    return try appendOutcome(outcome)
+    return try appendOutcome(outcome, tags)
   }
 
   private func commit(
@@ -193,22 +199,25 @@ package final class KeyService: Sendable {
   }
 
   /// Tells every thread the store's new generation, and returns when none has anything of before: all that
-  /// they did with it stands in the log, or in its queue, ahead of the outcome. What is no tenant's leaves the keys at
-  /// hand as they are: another wrapping of a root is the same root.
-  private func publish(_ tenant: TenantID?) throws(Refusal) {
+  /// they did with it stands in the log, or in its queue, ahead of the outcome.
+  private func publish(_ subject: Subject) throws(Refusal) {
     generation.store(store.head.generation, ordering: .releasing)
     primaryMasterVersion.store(store.storeRow.primaryMasterVersion, ordering: .releasing)
-    guard let tenant else { return }
-    epochs.raise(tenant)
-    guard holders.forget(tenant, withinSeconds: revocationSecondsMax) else {
+    guard !subject.leavesKeysAtHand else { return }
+    epochs.raise(subject.tenant)
+    guard holders.forget(subject.tenant, withinSeconds: revocationSecondsMax) else {
       throw Refusal(.mustRestart(reason: "a thread did not let go of keys that were changed"))
     }
   }
 
   /// why: "unavailable" would say that nothing was done, and a later change would bury the intent that
   /// the store holds.
-  private func appendOutcome(_ entry: AuditEntry) throws(ServiceError) -> AppendedEntry {
-    do throws(ServiceError) { return try append(entry) } catch {
+  private func appendOutcome(_ entry: AuditEntry, _ tags: RequestTags) throws(ServiceError) -> AppendedEntry {
+    do throws(ServiceError) {
+      let outcome = try append(entry)
+      tags.noted?.note(outcome)
+      return outcome
+    } catch {
       throw .mustRestart(reason: "the log did not take the outcome of a change; the next start notes it")
     }
   }

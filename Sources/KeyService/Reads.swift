@@ -16,6 +16,8 @@ package struct ServiceStatus: Sendable {
   package let isLogRefusing: Bool
   /// Why no state change is taken until a restart; nil where all is well.
   package let changesHaltedBy: ServiceError?
+  /// What was last found that is not as it should be; nil where all is well.
+  package let fault: FoundFault?
   package let policyEpoch: UInt64
   package let policyRules: Int
 }
@@ -31,7 +33,7 @@ extension KeyService {
       storeHead: storeHead, primaryMasterVersion: store.storeRow.primaryMasterVersion, master: try? masterStatus(),
       logHead: logHead,
       isLogPoisoned: log.isPoisoned, isLogRefusing: log.isRefusing,
-      changesHaltedBy: changesHaltedBy, policyEpoch: policyEpoch,
+      changesHaltedBy: changesHaltedBy, fault: faults.last, policyEpoch: policyEpoch,
       policyRules: policy.rules.count)
   }
 

@@ -16,6 +16,7 @@ extension KeyService {
     _ version: UInt32, by caller: Caller, _ tags: RequestTags
   ) throws(ServiceError) -> (file: String, entry: AppendedEntry) {
     var subject = Subject(operation: .masterRetire)
+    subject.leavesKeysAtHand = true
     subject.details = masterDetails(version, nil)
     try permit(&subject, caller.grants.grant(.masterRetire), by: caller, tags)
     do throws(Refusal) {

@@ -111,6 +111,7 @@ extension KeyService {
     do throws(Refusal) { found = try unfinishedRotation() } catch { throw error.error }
     guard let rotation = found else { return false }
     var subject = Subject(operation: .masterRewrap)
+    subject.leavesKeysAtHand = true
     subject.details =
       [.init(.offset, ByteWriter.u64Bytes(UInt64(rotation.cursor)))] + masterDetails(rotation.version, nil)
     _ = try change(subject, by: .service, RequestTags()) { (intent) throws(Refusal) in

@@ -26,6 +26,7 @@ extension KeyService {
     singleCopy: Bool, by caller: Caller, _ tags: RequestTags
   ) throws(ServiceError) -> NewMaster {
     var subject = Subject(operation: .masterAdd)
+    subject.leavesKeysAtHand = true
     try permit(&subject, caller.grants.grant(.masterRotate), by: caller, tags)
     let candidate: Candidate
     do throws(Refusal) { candidate = try masterCandidate() } catch { throw try note(error, subject, by: caller, tags) }

@@ -114,7 +114,8 @@ extension KeyService {
     masterKeys: MasterKeySet,
     policy: AccessPolicy = .empty, clock: LogClock = .system, keyring: ServiceKeyring? = nil,
     revocationSecondsMax: Int = Limits.revocationSecondsMax,
-    onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }
+    onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in },
+    onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
   ) throws(StartError) -> (KeyService, StartReport) {
     try selfTest()
     let store: KeyStore
@@ -147,7 +148,7 @@ extension KeyService {
       }
       let service = KeyService(
         store: store, log: log, masterKeys: masters.usable(of: masterKeys), policy: policy, clock: clock,
-        keyring: keyring, revocationSecondsMax: revocationSecondsMax)
+        keyring: keyring, revocationSecondsMax: revocationSecondsMax, onFault: onFault)
       var report = StartReport(recovery: recovery)
       report.masters = masters
       report.resolved = try service.reconcile(history)

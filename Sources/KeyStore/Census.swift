@@ -38,13 +38,23 @@ extension KeyStore {
   func countRoots() throws(KeyStoreError) -> Census {
     let census = try translating("counting tenant roots") {
       try pool.read { database in
-        var census = Census()
-        let rows = try Row.fetchCursor(database, sql: "SELECT id, wrapped FROM tenants ORDER BY bucket")
-        while let row = try rows.next() { census.add(1, to: try Self.wrappingVersion(row)) }
-        return census
+        let versions = try UInt32.fetchAll(database, sql: "SELECT version FROM master_versions")
+        return try Self.countRoots(by: versions, database)
       }
     }
     state.withLock { $0.census = census }
+    return census
+  }
+
+  /// One pass over the table; SQLite looks at the wrapping version where it stands in the bytes.
+  private static func countRoots(by versions: [UInt32], _ database: Database) throws -> Census {
+    let sums = versions.map { "total(substr(wrapped, 41, 4) = x'\(Hex.encode(MasterVersionRow.primaryKey($0).span))')" }
+    let row = try Row.fetchOne(
+      database, sql: "SELECT count(*), total(wrapped = x''), \(sums.joined(separator: ", ")) FROM tenants")
+    var census = Census()
+    for (index, version) in versions.enumerated() { census.add(Int(row?[index + 2] as Double? ?? 0), to: version) }
+    let erased = Int(row?[1] as Double? ?? 0)
+    guard census.total + erased == row?[0] as Int? else { throw KeyStoreError.tampered(record: "a tenant") }
     return census
   }
 
