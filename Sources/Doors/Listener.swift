@@ -15,7 +15,7 @@ package enum DoorError: Error, Equatable, Sendable {
     case .inUse(let path): "Another service answers at \(path): stop it, or choose another path."
     case .notASocket(let path): "\(path) is there and is no socket: move it away."
     case .failed(let path, let call, let errno):
-      "The socket \(path) cannot be opened (\(call) failed with errno \(errno)): check the directory and its owner."
+      "The socket \(path) cannot be opened (\(call) failed: \(unsafe String(cString: ch_error_text(errno)))): check the directory and its owner."
     }
   }
 }
