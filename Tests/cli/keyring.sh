@@ -142,7 +142,8 @@ for file in v-*; do
   case $file in
     # The envelope first and the wrapped key behind it: what is behind a header is ciphertext to it.
     v-local-envelope-*-007-*) expect 0 'plaintext   208 bytes' "$chatelaine" envelope inspect "$file" ;;
-    # An envelope where a wrapped key should be.
+    # What a part of it is by itself.
+    v-local-envelope-*-005-*) expect 0 '^kind +wrapped-data-key' "$chatelaine" envelope inspect "$file" ;;
     v-wrapped-key-wrapped-017-*) expect 0 '^plaintext   52 bytes' "$chatelaine" envelope inspect "$file" ;;
     v-envelope-*-malformed* | v-local-*-malformed* | v-wrapped-*-malformed*) expect 65 malformed "$chatelaine" envelope inspect "$file" ;;
     v-wrapped-*-ok | v-wrapped-*-body | v-wrapped-*-key-or-context)
