@@ -28,9 +28,12 @@ extension KeyService {
     return ServiceStatus(
       storeHead: storeHead, primaryMasterVersion: store.storeRow.primaryMasterVersion, logHead: logHead,
       isLogPoisoned: log.isPoisoned, isLogRefusing: log.isRefusing,
-      changesHaltedBy: changesHaltedBy, policyEpoch: policyEpoch,
+      changesHaltedBy: changesHaltedBy ?? (store.isInPlace ? nil : Self.storeIsGone), policyEpoch: policyEpoch,
       policyRules: policy.rules.count)
   }
+
+  private static let storeIsGone = ServiceError.mustRestart(
+    reason: "the key store's file was removed or replaced while it was open: put it back first")
 
   /// Tenants that the caller may know of, in order of their ids, a page of at most `limit`; and where the next page
   /// begins, nil at the end.

@@ -54,6 +54,9 @@ package final class KeyStore: Sendable {
 
   package var head: Head { state.withLock { Head($0.head) } }
 
+  /// Whether the file that was opened is still the one at its path: else no change is taken.
+  package var isInPlace: Bool { place.isHeld }
+
   package var storeRow: StoreHeadRow { state.withLock { $0.head } }
 
   /// Closes the database; its one file is then all of it.

@@ -40,7 +40,9 @@ import Testing
   @Test func `a store whose file was removed takes no change any more`() throws {
     let store = try bench.create()
     try bench.put(store, TenantRow.sample("acme"))
+    #expect(store.isInPlace)
     try FileManager.default.moveItem(atPath: bench.path, toPath: bench.path + ".away")
+    #expect(!store.isInPlace)
     #expect(throws: KeyStoreError.self) { try bench.put(store, TenantRow.sample("globex")) }
     // why: also when it is put back: what happened meanwhile is not known.
     try FileManager.default.moveItem(atPath: bench.path + ".away", toPath: bench.path)

@@ -74,6 +74,7 @@ expect 0 '^log .* accepting$' c status
 
 # The store's file removed under it: no change is taken, and status says so.
 mv d/store/keys.sqlite d/store/away
+expect 0 "must restart: the key store's file was removed or replaced" c status
 expect '6[59]|7[05]' 'request' c tenant create gamma
 expect '6[59]|7[05]' 'request' c tenant create delta
 expect 0 '(removed|restart)' c status
