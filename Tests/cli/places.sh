@@ -146,7 +146,7 @@ expect 74 'standard output cannot be written' full "$bin/chatelained" --check --
 
 # Two at once that make one directory: one makes it, and the other says what it waits for.
 echo 'correct horse battery' >phrase
-c init k --seal passphrase --argon2-passes 16 --argon2-memory-kib 1048576 --passphrase-fd 3 3<phrase >/dev/null 2>&1 & first=$!
+c init k --seal passphrase --argon2-passes 16 --argon2-memory-kib 262144 --passphrase-fd 3 3<phrase >/dev/null 2>&1 & first=$!
 for _ in $(seq 200); do compgen -G '.k.init-*/*' >/dev/null && break; sleep 0.02; done
 expect 75 'k: another init is filling it, in \./\.k\.init-.*: wait for it' "$bin/chatelaine" init k
 check 'nobody is told to remove it' 0 "$(grep -c 'remove' out)"
