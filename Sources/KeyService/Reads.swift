@@ -14,6 +14,8 @@ package struct ServiceStatus: Sendable {
   package let isLogRefusing: Bool
   /// Why no state change is taken until a restart; nil where all is well.
   package let changesHaltedBy: ServiceError?
+  /// What was last found that is not as it should be; nil where all is well.
+  package let fault: FoundFault?
   package let policyEpoch: UInt64
   package let policyRules: Int
 }
@@ -28,7 +30,8 @@ extension KeyService {
     return ServiceStatus(
       storeHead: storeHead, primaryMasterVersion: store.storeRow.primaryMasterVersion, logHead: logHead,
       isLogPoisoned: log.isPoisoned, isLogRefusing: log.isRefusing,
-      changesHaltedBy: changesHaltedBy ?? (store.isInPlace ? nil : Self.storeIsGone), policyEpoch: policyEpoch,
+      changesHaltedBy: changesHaltedBy ?? (store.isInPlace ? nil : Self.storeIsGone), fault: faults.last,
+      policyEpoch: policyEpoch,
       policyRules: policy.rules.count)
   }
 

@@ -117,7 +117,8 @@ extension KeyService {
     masterKeys: MasterKeySet,
     policy: AccessPolicy = .empty, clock: LogClock = .system,
     revocationSecondsMax: Int = Limits.revocationSecondsMax,
-    onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }
+    onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in },
+    onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
   ) throws(StartError) -> (KeyService, StartReport) {
     try selfTest()
     let store: KeyStore
@@ -143,7 +144,7 @@ extension KeyService {
       }
       let service = KeyService(
         store: store, log: log, masterKeys: masterKeys, policy: policy, clock: clock,
-        revocationSecondsMax: revocationSecondsMax)
+        revocationSecondsMax: revocationSecondsMax, onFault: onFault)
       var report = StartReport(recovery: recovery)
       report.resolved = try service.reconcile(history)
       try service.note(service.serviceEntry(.serviceStart))

@@ -126,6 +126,16 @@ package final class KeyStore: Sendable {
     }
   }
 
+  /// One of these ids that a tenant has already, whatever its row holds: for changes, which check every row they touch.
+  package func firstTenant(among ids: [TenantID]) throws(KeyStoreError) -> TenantID? {
+    try translating("looking for tenants") {
+      try pool.read { database in
+        let statement = try database.cachedStatement(sql: "SELECT 1 FROM tenants WHERE id = ?")
+        return try ids.first { try Row.fetchOne(statement, arguments: [$0.rawValue]) != nil }
+      }
+    }
+  }
+
   /// Names of a tenant's keys, in order.
   package func keyNames(of tenant: TenantID) throws(KeyStoreError) -> [KeyName] {
     let names = try translating("listing keys") {

@@ -8,13 +8,20 @@ struct EnvelopeInspect: ParsableCommand {
     commandName: "inspect", abstract: "Shows what an envelope, a local one or a wrapped key says of itself. Needs no key.")
 
   @Argument(help: "A file with an envelope or a wrapped key, in binary or text form, or - for standard input.")
-  var file = "-"
+  var file: String?
+
+  @Option(name: .customLong("in"), help: "The same, as other commands have it.")
+  var input: String?
 
   @Flag(help: "Print one line of JSON.")
   var json = false
 
+  func validate() throws {
+    guard file == nil || input == nil else { throw ValidationError("Name the file once: with --in or without.") }
+  }
+
   func run() throws {
-    let inspected = try InspectedEnvelope(try readInput(file))
+    let inspected = try InspectedEnvelope(try readInput(input ?? file ?? "-"))
     print(json ? JSON.object(inspected.fields).text : inspected.lines)
   }
 }

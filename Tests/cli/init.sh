@@ -28,6 +28,12 @@ init() { "$bin/chatelaine" init "$@"; }
 verify() { "$bin/chatelained" --check --allow-root --config "$@"; }
 modes() { stat -c '%n=%a' "$@" | sed 's|.*/||' | xargs; }
 cheap=(--seal passphrase --argon2-memory-kib 8192 --argon2-passes 1)
+
+# A place whose sockets could not be: 107 bytes are the most of a socket's path, and run/admin.sock takes 15 of them.
+long=$work/$(head -c $((107 - 15 - ${#work} - 1)) /dev/zero | tr '\0' l)
+refuse 64 'a path of 108 bytes, and 107 are the most' init "${long}l"
+expect 0 '' init "$long"; check 'the control: one byte less' yes "$([[ -d $long/run ]] && echo yes)"
+chmod -R u+rwX "$long"; rm -rf "$long"
 echo 'correct horse battery' >phrase; echo 'wrong horse battery' >wrong
 
 # One directory with everything in it, which a start accepts.

@@ -124,6 +124,8 @@ expect 78 'only opens the example keyring' k add ring-x --insecure-example-keys
 # Envelopes, binary and text, alone and local.
 expect 66 'nothing: there is no such file' "$chatelaine" envelope inspect nothing
 input=phrase expect 65 'malformed: not an envelope' "$chatelaine" envelope inspect
+expect 65 'malformed: not an envelope' "$chatelaine" envelope inspect --in phrase
+expect 64 'Name the file once' "$chatelaine" envelope inspect phrase --in phrase
 python3 - "$root/Tests/Vectors" <<'P'
 import json, sys, os, base64
 for name in ['envelope', 'local-envelope', 'wrapped-key', 'text']:
