@@ -40,6 +40,7 @@ fi
 run "command line: keyring and envelope" Tests/cli/keyring.sh "$debug/chatelaine"
 run "command line: init and check" Tests/cli/init.sh "$debug"
 run "command line: a running service" Tests/cli/service.sh "$debug"
+run "command line: locks, files and owners" Tests/cli/places.sh "$debug"
 run "command line: audit" Tests/cli/audit.sh "$debug/chatelaine"
 export CHATELAINE_DRILL="$release/chatelaine-drill"
 run "log faults" Tests/faults/log-faults.sh

@@ -147,7 +147,7 @@ extension ClientError {
     case ECONNREFUSED: return "nobody listens there, is the service running"
     case EACCES: return "you may not use this socket"
     case EAGAIN: return "too many wait there already"
-    default: return "errno \(error.errnoCode)"
+    default: return errorText(error.errnoCode)
     }
   }
 }

@@ -22,7 +22,7 @@ package enum DoorError: Error, Equatable, Sendable {
     case .strayListener(let path):
       "The service manager listens at \(path), which is no socket of the configuration: make ListenStream= and its path the same."
     case .failed(let path, let call, let errno):
-      "The socket \(path) cannot be opened (\(call) failed with errno \(errno)): check the directory and its owner."
+      "The socket \(path) cannot be opened (\(call) failed: \(unsafe String(cString: ch_error_text(errno)))): check the directory and its owner."
     }
   }
 }

@@ -33,9 +33,13 @@ extension KeyService {
       storeHead: storeHead, primaryMasterVersion: store.storeRow.primaryMasterVersion, master: try? masterStatus(),
       logHead: logHead,
       isLogPoisoned: log.isPoisoned, isLogRefusing: log.isRefusing,
-      changesHaltedBy: changesHaltedBy, fault: faults.last, policyEpoch: policyEpoch,
+      changesHaltedBy: changesHaltedBy ?? (store.isInPlace ? nil : Self.storeIsGone), fault: faults.last,
+      policyEpoch: policyEpoch,
       policyRules: policy.rules.count)
   }
+
+  private static let storeIsGone = ServiceError.mustRestart(
+    reason: "the key store's file was removed or replaced while it was open: put it back first")
 
   /// Tenants that the caller may know of, in order of their ids, a page of at most `limit`; and where the next page
   /// begins, nil at the end.

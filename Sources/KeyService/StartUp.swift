@@ -26,9 +26,10 @@ package enum StartError: Error, Equatable, Sendable {
   package var sentence: String {
     switch self {
     case .log(.storage(let failure)) where failure.call == .lock:
-      "Another service is using the log (\(failure.path)): stop it first."
+      "Another service\(processText(failure.holder)) is using the log (\(failure.path)): stop it first."
     case .log(.storage(let failure)):
-      "The log at \(failure.path) cannot be used (\(failure.call.rawValue) failed with errno \(failure.errno)): check path, permissions and disk."
+      "The log at \(failure.path) cannot be used (\(failure.call.rawValue) failed: \(failure.reason)): check path, permissions and disk."
+    case .log(.noLog(let path)): "There is no log in \(path): name its directory, or restore it."
     case .log(.corrupt(let fault, let file)):
       "The log is corrupt in \(file) at offset \(fault.offset): \(fault.sentence). Run `chatelaine audit verify`, keep the files, restore a backup."
     case .store(let error): error.sentence
@@ -46,6 +47,9 @@ package enum StartError: Error, Equatable, Sendable {
     }
   }
 }
+
+/// A process as a sentence names it; nothing where it is not known.
+private func processText(_ process: Int32) -> String { process > 0 ? " (process \(process))" : "" }
 
 /// What a start found.
 package struct StartReport: Sendable {
@@ -162,7 +166,9 @@ extension KeyService {
     }
   }
 
-  static func openStore(_ path: String, _ masterKeys: MasterKeySet) throws(KeyStoreError) -> KeyStore {
+  static func openStore(
+    _ path: String, _ masterKeys: MasterKeySet, for use: KeyStore.Use = .serving
+  ) throws(KeyStoreError) -> KeyStore {
     let opener: KeyStore.StoreKeyOpener = { (wrapping) throws(KeyStoreError) in
       guard wrapping.keyringID == masterKeys.keyringID else {
         throw .masterKey(.otherKeyring(store: wrapping.keyringID, keyring: masterKeys.keyringID))
@@ -183,7 +189,7 @@ extension KeyService {
       guard wrapping.keyCheckValue != master.keyCheckValue else { throw .tampered(record: "the store key") }
       throw .masterKey(.otherKey(version: wrapping.masterVersion))
     }
-    return try KeyStore.open(path: path, storeKey: opener) { (rows) throws(KeyStoreError) in
+    return try KeyStore.open(path: path, for: use, storeKey: opener) { (rows) throws(KeyStoreError) in
       _ = try matchMasters(rows, masterKeys)
     }
   }

@@ -70,6 +70,7 @@ extension KeyStore {
       preconditionFailure("a store key is wrapped as one")
     }
     try makePrivateFile(path)
+    let lock = try StoreLock(path)
     let pool = try openPool(path: path)
     try translating("creating the store") { try pool.writeWithoutTransaction { try Schema.migrate($0) } }
     let head = StoreHeadRow(
@@ -78,7 +79,7 @@ extension KeyStore {
       primaryMasterVersion: creation.master.version, wrappedStoreKey: wrapped)
     let derivation = storeKey.withBytes { DerivationKey($0) }
     let store = KeyStore(
-      pool: pool, authenticator: RowAuthenticator(storeKey: derivation), head: head,
+      path: path, lock: lock, pool: pool, authenticator: RowAuthenticator(storeKey: derivation), head: head,
       tree: BucketTree(digests: [Digest](repeating: Bucket.emptyDigest, count: Bucket.count)))
     _ = try store.change(intentSequence: creation.logSequence, intentLeafHash: creation.logLeafHash) { change in
       change.put(creation.master)
@@ -86,15 +87,25 @@ extension KeyStore {
     return store
   }
 
+  /// What a store is opened for.
+  package enum Use: Sendable {
+    case serving
+    /// Nothing on the disk is changed, and nothing can be.
+    case checking
+  }
+
   /// Opens a store: the master key first, then the store's own row, then the root over all rows. `admit` looks at the
   /// master versions before anything is written.
   package static func open(
-    path: String, storeKey opener: StoreKeyOpener,
+    path: String, for use: Use = .serving, storeKey opener: StoreKeyOpener,
     admitting admit: ([MasterVersionRow]) throws(KeyStoreError) -> Void = { _ in }
   ) throws(KeyStoreError) -> KeyStore {
     guard unsafe access(path, F_OK) == 0 else { throw .missing(path: path) }
+    try StoreFiles.checkKinds(path)
+    let lock = try StoreLock(path)
     try Schema.checkFile(path)
-    let stored = try readHead(path)
+    try StoreFiles.checkOwner(path)
+    let stored = try readHead(path, for: use)
     let head = stored.head
     let storeKey = try opener(
       StoreKeyWrapping(
@@ -108,14 +119,19 @@ extension KeyStore {
     guard tree.root == head.root else { throw .rootMismatch(generation: head.generation) }
     for (row, mac) in stored.masters where authenticator.mac(of: row) != mac { throw .tampered(record: row.description) }
     try admit(stored.masters.map(\.row))
-    let pool = try openPool(path: path)
-    try translating("migrating the store") {
-      try pool.writeWithoutTransaction { database in
-        try Schema.migrate(database)
-        try Schema.check(database)
+    guard use == .serving || stored.schema == Schema.version else {
+      throw .olderSchema(found: stored.schema, known: Schema.version)
+    }
+    let pool = try use == .checking ? openUntouched(path) : openPool(path: path)
+    if use == .serving {
+      try translating("migrating the store") {
+        try pool.writeWithoutTransaction { database in
+          try Schema.migrate(database)
+          try Schema.check(database)
+        }
       }
     }
-    let store = KeyStore(pool: pool, authenticator: authenticator, head: head, tree: tree)
+    let store = KeyStore(path: path, lock: lock, pool: pool, authenticator: authenticator, head: head, tree: tree)
     // The version that wraps the store key, checked like any row.
     let version = head.wrappedStoreKey.wrappingKey.version
     guard try store.masterVersion(version) != nil else { throw .tampered(record: "master key version \(version)") }
@@ -124,14 +140,25 @@ extension KeyStore {
 
   /// why: a pool writes as soon as it is opened (GRDB makes and drops a table); a store that is refused
   /// stays as it was. A connection that may write takes its journal away again when it is closed.
-  private static func readHead(_ path: String) throws(KeyStoreError) -> StoredHead {
+  private static func readHead(_ path: String, for use: Use) throws(KeyStoreError) -> StoredHead {
     try translating("reading the store") {
       var configuration = Configuration()
       configuration.busyMode = .timeout(5)
-      let queue = try DatabaseQueue(path: path, configuration: configuration)
+      let untouched = Untouched(path)
+      let queue = switch use {
+      case .serving: try DatabaseQueue(path: path, configuration: configuration)
+      case .checking: try DatabaseQueue(path: untouched.path, configuration: untouched.configuration)
+      }
       let head = Result { try queue.read { try StoredHead($0, path: path) } }
       try queue.close()
       return try head.get()
+    }
+  }
+
+  private static func openUntouched(_ path: String) throws(KeyStoreError) -> DatabasePool {
+    let untouched = Untouched(path)
+    return try translating("opening the store") {
+      try DatabasePool(path: untouched.path, configuration: untouched.configuration)
     }
   }
 
@@ -149,6 +176,7 @@ extension KeyStore {
 
 /// The store's own row and the digests of its buckets, unchecked.
 private struct StoredHead {
+  let schema: Int
   let head: StoreHeadRow
   let mac: Digest
   let masters: [(row: MasterVersionRow, mac: Digest)]
@@ -161,6 +189,7 @@ private struct StoredHead {
     let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
     guard version <= Schema.version else { throw KeyStoreError.newerSchema(found: version, known: Schema.version) }
     if version == Schema.version { try Schema.check(database) }
+    schema = version
     let row = try onlyStoreRow(database)
     let reader = RowReader(row: row, record: "the store")
     head = try StoreHeadRow(reader)

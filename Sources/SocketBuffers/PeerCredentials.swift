@@ -2,6 +2,9 @@ internal import CLinux
 internal import Glibc
 package import NIOCore
 
+/// What strerror(3) says.
+package func errorText(_ number: CInt) -> String { unsafe String(cString: ch_error_text(number)) }
+
 /// Who is at the other end of a Unix socket, as the kernel says: what the process had when it listened or connected.
 package struct PeerCredentials: Sendable {
   package let pid: Int32

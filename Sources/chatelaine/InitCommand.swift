@@ -15,7 +15,7 @@ struct InitCommand: ParsableCommand {
     abstract: "Makes a service's directory: configuration, policy, keyring, store, log.",
     discussion: """
       The directory is there whole or not at all. Exit status: 0 made; 64 wrong arguments; 65 passphrase; 73 it cannot \
-      be made there; 74 the disk; 77 permissions; 78 the machine.
+      be made there; 74 the disk; 75 another init is making it; 77 permissions; 78 the machine.
       """)
 
   @Argument(help: "A directory that does not exist, or is empty.")
@@ -66,7 +66,7 @@ struct InitCommand: ParsableCommand {
     let place = try NewDirectory(at: directory)
     try checkSocketPaths(place.path)
     let secret = seal == .passphrase ? try passphrase.read(isNew: true) : nil
-    for leftover in place.leftovers() {
+    for leftover in try place.leftovers() {
       printError(
         "chatelaine: \(printable(leftover)) is left over from an interrupted init, and nothing uses it: remove it"
       )

@@ -96,7 +96,7 @@ extension Chatelained {
   /// On the log's own thread, when every waiting call was refused. What the disk holds is known only after a start
   /// has read it again.
   private static func endAfterFailedSync(_ failure: StorageFailure) {
-    tellOperator("the log's disk failed: ending", [("call", failure.call.rawValue), ("errno", "\(failure.errno)")])
+    tellOperator("the log's disk failed: ending", [("call", failure.call.rawValue), ("reason", failure.reason)])
     usleep(200_000)  // for the refusals to leave
     _exit(ExitStatus.inputOutput.rawValue)
   }

@@ -88,6 +88,12 @@ unsigned ch_physical_sector_bytes(int fd);
 /// flock(2), exclusive, without waiting: 0, or -1 with errno.
 int ch_lock_exclusively(int fd);
 
+/// The process that holds a flock(2) on the file that `fd` has open, as /proc/locks has it; 0 where that is not told.
+int ch_lock_holder(int fd);
+
+/// What strerror(3) says, for good.
+const char *ch_error_text(int number);
+
 /// renameat2(2) with RENAME_NOREPLACE.
 int ch_rename_without_replacing(const char *from, const char *to);
 
