@@ -71,7 +71,9 @@ final class Vault: Sendable {
       }
     }
     _ = try service.change(.init(operation: .masterRewrap), by: caller, tags) { (change) throws(Refusal) in
-      change.put(RotationRow(version: 1, started: WallTime(nanoseconds: 9)))
+      change.put(
+        RotationRow(
+          version: 1, started: WallTime(nanoseconds: 9), cursor: 5, rewrapped: 6, finished: WallTime(nanoseconds: 7)))
     }
     return sealed
   }
