@@ -17,6 +17,8 @@ struct Replies: Erasable {
   }
 
   private static let partBytes = 16 << 10
+  /// Of the first part: most turns are one call.
+  private static let firstPartBytes = 1 << 10
   private(set) var parts: [Part] = []
 
   /// Appends one reply of at most `count` bytes, which ends in an empty receipt. `fill` writes all of it and gives
@@ -25,7 +27,7 @@ struct Replies: Erasable {
     let fits = parts.last.map { $0.isSecret == secret && $0.buffer.writableBytes >= count } ?? false
     if !fits { parts.append(Part(buffer: .init(), isSecret: secret)) }
     let last = parts.count - 1
-    if !fits { parts[last].buffer = ByteBufferAllocator().buffer(capacity: max(count, Self.partBytes)) }
+    if !fits { parts[last].buffer = ByteBufferAllocator().buffer(capacity: max(count, last == 0 ? Self.firstPartBytes : Self.partBytes)) }
     var isFilled = false
     let before = parts[last].buffer.writerIndex
     parts[last].buffer.append(roomFor: count) { output in
@@ -61,9 +63,9 @@ struct Replies: Erasable {
     return true
   }
 
-  /// Fills the receipts in, in order.
-  mutating func fill(_ receipt: borrowing AuditReceipt) {
-    var index = 0
+  /// Fills the receipts in, in order; the first is of the receipt's entry at `first`.
+  mutating func fill(_ receipt: borrowing AuditReceipt, from first: Int) {
+    var index = first
     for part in parts.indices {
       for end in parts[part].ends {
         let wire = WireReceipt(
@@ -113,11 +115,11 @@ final class DoorTurn {
     self.withheld = consume withheld
   }
 
-  /// Sends the replies, each with its receipt.
-  func release(_ receipt: borrowing AuditReceipt) {
+  /// Sends the replies, each with its receipt: of the entry at `first` and those behind it.
+  func release(_ receipt: borrowing AuditReceipt, from first: Int) {
     guard let withheld = withheld.take() else { preconditionFailure("a turn is answered once") }
     var replies = withheld.release(receipt)
-    replies.fill(receipt)
+    replies.fill(receipt, from: first)
     for part in replies.parts { connection.write(part.buffer, erasing: part.isSecret) }
     connection.answered(waiting.count)
   }
