@@ -8,6 +8,15 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+int ch_hold_standard_descriptors(void) {
+  for (int fd = 0; fd <= 2; fd++) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    // Those below are open, so this is the lowest that is free.
+    if (open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd) return -1;
+  }
+  return 0;
+}
+
 void ch_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 long ch_link_count(int fd) {

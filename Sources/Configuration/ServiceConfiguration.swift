@@ -59,7 +59,10 @@ package struct ServiceConfiguration: Equatable, Sendable {
   package let eventLoops: Int
   /// Opened keys that each event loop keeps.
   package let keysAtHand: Int
+  /// Of one door.
   package let connectionsMax: Int
+  /// Of one door, for one user: the others' share is what is left.
+  package let connectionsPerUserMax: Int
   package let allow: Set<Allowance>
   package let insecureExampleKeys: Bool
 

@@ -4,7 +4,7 @@ extension ServiceConfiguration {
   private static let keys = [
     "version", "keyring", "store", "log", "policy", "data-socket", "admin-socket", "event-loops",
     "keys-at-hand",
-    "connections-max", "allow", "insecure-example-keys",
+    "connections-max", "connections-per-user-max", "allow", "insecure-example-keys",
   ]
 
   /// `file` is the path of the file: for sentences, and where its relative paths begin.
@@ -23,13 +23,15 @@ extension ServiceConfiguration {
     guard !data.path.utf8.elementsEqual(admin.path.utf8) else {
       throw Fault(try fields.required("admin-socket").line, .sameSocket)
     }
+    let connections = try fields.number("connections-max", in: Limits.connectionsMaxRange, default: 1024)
     return ServiceConfiguration(
       keyring: try keyring(fields, file), store: try path(fields, "store", file), log: try log(fields, file),
       policy: try path(fields, "policy", file), dataSocket: data, adminSocket: admin,
       eventLoops: Int(try fields.number("event-loops", in: Limits.eventLoopsRange, default: 1)),
       keysAtHand: Int(try fields.number("keys-at-hand", in: Limits.keysAtHandRange, default: 2000)),
-      connectionsMax: Int(
-        try fields.number("connections-max", in: Limits.connectionsMaxRange, default: 1024)),
+      connectionsMax: Int(connections),
+      connectionsPerUserMax: Int(
+        try fields.number("connections-per-user-max", in: 1...connections, default: max(1, connections / 2))),
       allow: try allowances(fields), insecureExampleKeys: try fields.flag("insecure-example-keys"))
   }
 

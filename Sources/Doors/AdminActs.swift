@@ -211,7 +211,9 @@ extension RequestTags {
     let id = [UInt8](attribution.requestID)
     guard id.isEmpty || id.count == Identifier.byteCount else { throw .requestID }
     var cursor = ByteCursor()
-    self.init(requestID: id.isEmpty ? nil : try? cursor.identifier(id.span), actor: actor, purpose: purpose)
+    let given = id.isEmpty ? nil : try? cursor.identifier(id.span)
+    guard given != .zero else { throw .requestID }
+    self.init(requestID: given, actor: actor, purpose: purpose)
   }
 }
 

@@ -12,6 +12,8 @@ final class AdminDesk: Desk {
   private let peer: Peer
   private let caller: Caller
   private let thread: NIOThreadPool
+  /// An act that waits for its turn, roughly, beside its message.
+  private static let actBytes = 1 << 10
 
   init(_ acts: AdminActs, _ connection: Connection, _ peer: Peer, _ caller: Caller, thread: NIOThreadPool) {
     self.acts = acts
@@ -39,7 +41,8 @@ final class AdminDesk: Desk {
 
   private func run(_ method: AdminActs.Method, _ payload: [UInt8], _ call: Call) {
     guard let eventLoop = connection.eventLoop else { return }
-    connection.inFlight += 1
+    let heldBytes = payload.count + Self.actBytes
+    connection.took(holding: heldBytes)
     let (acts, principal, stream, deadline) = (acts, peer.principal, call.stream, call.deadline)
     var caller = caller
     caller.grants = acts.service.grants(to: principal)
@@ -60,7 +63,7 @@ final class AdminDesk: Desk {
       case .failure:
         connection.refuse(WireStatus(.busy, "The service is stopping.", requestID: nil), stream: stream)
       }
-      connection.answered(1)
+      connection.answered(1, heldBytes: heldBytes)
       connection.flush()
     }
   }

@@ -44,13 +44,18 @@ final class Connection: ChannelInboundHandler {
   private var isReading = false
   /// Replies were written since the last flush.
   private var isTouched = false
+  /// The caller sends nothing more, and may still read.
+  private var hasInputEnded = false
   private var lastRead = NIODeadline.uptimeNanoseconds(0)
   private var partialSince: NIODeadline?
   private var unreadSince: NIODeadline?
   private var watch: Scheduled<Void>?
   private var goodbye: WireStatus?
-  /// Requests without a reply yet.
-  var inFlight = 0
+  /// Requests without a reply yet, and the bytes that are held for them.
+  private var inFlight = 0
+  private var inFlightBytes = 0
+  /// Nothing more is taken until replies have left.
+  private var isFull: Bool { inFlight >= limits.inFlightMax || inFlightBytes >= limits.inFlightBytesMax }
   /// Refusals that get no entry of their own are counted, and noted together.
   var noteRefusal: (UnnotedRefusal) -> Void = { _ in }
 
@@ -89,6 +94,12 @@ final class Connection: ChannelInboundHandler {
   func channelWritabilityChanged(context: ChannelHandlerContext) {
     unreadSince = context.channel.isWritable && !isLeaving ? nil : unreadSince ?? .now()
     if context.channel.isWritable { work() } else { startWatch(after: limits.slowReaderDeadlineMilliseconds) }
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    guard case .inputClosed? = event as? ChannelEvent else { return context.fireUserInboundEventTriggered(event) }
+    hasInputEnded = true
+    work()
   }
 
   func channelInactive(context: ChannelHandlerContext) { gone() }
@@ -153,10 +164,17 @@ final class Connection: ChannelInboundHandler {
     if awaited == 0 { work() }
   }
 
-  /// A reply has left: there may be room for more.
-  func answered(_ count: Int) {
-    let wasFull = inFlight >= limits.inFlightMax
+  /// A request was taken, for which so many bytes are held until it is answered.
+  func took(holding byteCount: Int) {
+    inFlight += 1
+    inFlightBytes += byteCount
+  }
+
+  /// Replies have left: there may be room for more.
+  func answered(_ count: Int, heldBytes: Int) {
+    let wasFull = isFull
     inFlight -= count
+    inFlightBytes -= heldBytes
     if wasFull { work() }
   }
 
@@ -177,13 +195,15 @@ final class Connection: ChannelInboundHandler {
 
   private func work() {
     guard context != nil else { return }
-    while !isWaiting, !isClosing, inFlight < limits.inFlightMax, let taken = takeFrame() {
+    while !isWaiting, !isClosing, !isFull, let taken = takeFrame() {
       guard case .done(let count) = taken else { break }
       frames.drop(count)
       // why: the deadline is one frame's, and this one is whole.
       partialSince = nil
     }
     desk?.turnEnded()
+    // why: here no whole frame is left, and no more of one comes.
+    if hasInputEnded, !isWaiting, !isFull { isClosing = true }
     flush()
     readOn()
   }
@@ -193,12 +213,18 @@ final class Connection: ChannelInboundHandler {
   /// nil: no whole frame is here.
   private func takeFrame() -> FrameTaken? {
     frames.withBytes { bytes in
-      guard bytes.count >= TtrpcFrame.headerByteCount else { return isForeign(bytes) ? .stop : nil }
-      guard let frame = try? TtrpcFrame(bytes), !isForeign(bytes) else { return .stop }
-      guard frame.byteCount <= TtrpcFrame.messageBytesMax else { return tooLong(frame) }
-      let whole = TtrpcFrame.headerByteCount + frame.byteCount
-      guard bytes.count >= whole else { return nil }
-      return take(frame, bytes.extracting(0..<whole)) == .taken ? .done(whole) : .stop
+      switch FrameStart(bytes) {
+      case .incomplete: return nil
+      case .frame(let frame):
+        let whole = TtrpcFrame.headerByteCount + frame.byteCount
+        guard bytes.count >= whole else { return nil }
+        return take(frame, bytes.extracting(0..<whole)) == .taken ? .done(whole) : .stop
+      case .tooLong(let frame): return tooLong(frame)
+      case .http:
+        write(ByteBuffer(string: FrameStart.httpRefusal), erasing: false)
+        return foreign()
+      case .foreign: return foreign()
+      }
     }
   }
 
@@ -217,20 +243,11 @@ final class Connection: ChannelInboundHandler {
     return taken
   }
 
-  /// Another protocol: lengths over 16 MiB are nobody's frames.
-  private func isForeign(_ bytes: Span<UInt8>) -> Bool {
-    guard bytes.count > 0, bytes[0] != 0, !isClosing else { return isClosing }
-    let isText = (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(bytes[0])
-    if isText { write(ByteBuffer(string: Self.httpRefusal), erasing: false) }
+  private func foreign() -> FrameTaken {
     noteRefusal(.malformed)
     finish()
-    return true
+    return .stop
   }
-
-  private static let httpRefusal = """
-    HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
-    This socket speaks ttrpc, not HTTP: generate a client from proto/chatelaine/v1.\r\n
-    """
 
   private func tooLong(_ frame: TtrpcFrame) -> FrameTaken {
     let sentence = "A message has at most \(TtrpcFrame.messageBytesMax) bytes."
@@ -243,15 +260,15 @@ final class Connection: ChannelInboundHandler {
   // MARK: Reading and deadlines
 
   private func readOn() {
-    guard let context, !isReading, !isClosing else { return }
+    guard let context, !isReading, !isClosing, !hasInputEnded else { return }
     notePartialFrame()
-    guard !isWaiting, inFlight < limits.inFlightMax, context.channel.isWritable else { return }
+    guard !isWaiting, !isFull, context.channel.isWritable else { return }
     isReading = true
     context.read()
   }
 
   private func notePartialFrame() {
-    let isPartial = frames.count > 0 && !isWaiting && inFlight < limits.inFlightMax
+    let isPartial = frames.count > 0 && !isWaiting && !isFull
     guard isPartial else { return partialSince = nil }
     if partialSince == nil { partialSince = lastRead }
     startWatch(after: limits.frameDeadlineMilliseconds)

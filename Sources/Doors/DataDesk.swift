@@ -23,6 +23,9 @@ final class DataDesk: Desk {
   private var replies = Replies()
   private var waiting: [DoorTurn.Waiting] = []
   private var drafts: [EntryDraft] = []
+  /// Of the turn: its entries, and these with its replies.
+  private var entryBytes = 0
+  private var heldBytes = 0
 
   init(_ loop: DataLoop, _ connection: Connection, _ peer: Peer, _ caller: Caller) {
     self.loop = loop
@@ -72,12 +75,12 @@ final class DataDesk: Desk {
 
   func turnEnded() {
     guard !drafts.isEmpty else { return loop.worked() }
-    let turn = DoorTurn(connection, waiting, Withheld(replies))
-    connection.inFlight += waiting.count
+    let turn = DoorTurn(connection, waiting, heldBytes: heldBytes, Withheld(replies))
     loop.submit(turn, drafts)
     replies = Replies()
     waiting = []
     drafts = []
+    (entryBytes, heldBytes) = (0, 0)
   }
 
   // MARK: One call
@@ -104,8 +107,17 @@ final class DataDesk: Desk {
       if let failure = attempt.failure { append(failure, id, stream) }
       drafts.append(attempt.draft)
       waiting.append(.init(stream: stream, requestID: id))
+      hold(attempt.draft)
       return .taken
     }
+  }
+
+  /// Counts what is held for the call just done; its request is not, but erased.
+  private func hold(_ draft: EntryDraft) {
+    entryBytes += draft.bytes.count
+    let now = entryBytes + replies.heldBytes
+    connection.took(holding: now - heldBytes)
+    heldBytes = now
   }
 
   /// Asks for all keys of a batch that are not at hand, at once; nil where none is missing.

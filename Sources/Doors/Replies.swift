@@ -20,6 +20,8 @@ struct Replies: Erasable {
   /// Of the first part: most turns are one call.
   private static let firstPartBytes = 1 << 10
   private(set) var parts: [Part] = []
+  /// Of the parts' storage.
+  private(set) var heldBytes = 0
 
   /// Appends one reply of at most `count` bytes, which ends in an empty receipt. `fill` writes all of it and gives
   /// true, or false: then nothing is appended.
@@ -27,7 +29,11 @@ struct Replies: Erasable {
     let fits = parts.last.map { $0.isSecret == secret && $0.buffer.writableBytes >= count } ?? false
     if !fits { parts.append(Part(buffer: .init(), isSecret: secret)) }
     let last = parts.count - 1
-    if !fits { parts[last].buffer = ByteBufferAllocator().buffer(capacity: max(count, last == 0 ? Self.firstPartBytes : Self.partBytes)) }
+    if !fits {
+      let room = last == 0 ? Self.firstPartBytes : Self.partBytes
+      parts[last].buffer = ByteBufferAllocator().buffer(capacity: max(count, room))
+      heldBytes += parts[last].buffer.capacity
+    }
     var isFilled = false
     let before = parts[last].buffer.writerIndex
     parts[last].buffer.append(roomFor: count) { output in
@@ -60,6 +66,7 @@ struct Replies: Erasable {
     buffer.moveReaderIndex(to: headBytes - head.readableBytes)
     buffer.setBuffer(head, at: headBytes - head.readableBytes)
     parts.append(Part(buffer: buffer, isSecret: secret, ends: [buffer.writerIndex]))
+    heldBytes += buffer.capacity
     return true
   }
 
@@ -107,11 +114,15 @@ final class DoorTurn {
 
   let connection: Connection
   let waiting: [Waiting]
+  private let heldBytes: Int
   private var withheld: Withheld<Replies>?
 
-  init(_ connection: Connection, _ waiting: [Waiting], _ withheld: consuming Withheld<Replies>) {
+  init(
+    _ connection: Connection, _ waiting: [Waiting], heldBytes: Int, _ withheld: consuming Withheld<Replies>
+  ) {
     self.connection = connection
     self.waiting = waiting
+    self.heldBytes = heldBytes
     self.withheld = consume withheld
   }
 
@@ -121,7 +132,7 @@ final class DoorTurn {
     var replies = withheld.release(receipt)
     replies.fill(receipt, from: first)
     for part in replies.parts { connection.write(part.buffer, erasing: part.isSecret) }
-    connection.answered(waiting.count)
+    connection.answered(waiting.count, heldBytes: heldBytes)
   }
 
   /// Tells every caller that nothing was noted, so nothing is given; what was ready is erased.
@@ -129,6 +140,6 @@ final class DoorTurn {
     guard let withheld = withheld.take() else { preconditionFailure("a turn is answered once") }
     withheld.erase()
     for call in waiting { connection.refuse(WireStatus(error, requestID: call.requestID), stream: call.stream) }
-    connection.answered(waiting.count)
+    connection.answered(waiting.count, heldBytes: heldBytes)
   }
 }

@@ -7,6 +7,8 @@ package enum HardeningError: Error, Equatable {
   /// LD_PRELOAD or LD_AUDIT put foreign code into the process.
   case preloaded
   case root
+  /// One of the descriptors 0 to 2 is closed, and /dev/null cannot be opened in its place.
+  case noStandardDescriptors
 
   /// What is wrong and how to mend it, in one sentence.
   package var sentence: String {
@@ -19,6 +21,8 @@ package enum HardeningError: Error, Equatable {
       "LD_PRELOAD or LD_AUDIT is set: start without it, or allow preloads"
     case .root:
       "running as root: start as a user of its own, or say --allow-root"
+    case .noStandardDescriptors:
+      "a standard stream is closed and /dev/null cannot be opened: open it, or mend /dev/null"
     }
   }
 }

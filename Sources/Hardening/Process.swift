@@ -2,6 +2,12 @@ internal import CLinux
 internal import Glibc
 
 extension Hardening {
+  /// Call before a file is opened: one that got number 2 would have every sentence meant for a terminal written
+  /// into it.
+  package static func holdStandardDescriptors() throws(HardeningError) {
+    guard ch_hold_standard_descriptors() == 0 else { throw .noStandardDescriptors }
+  }
+
   /// Swift's backtracer prints the bytes behind each register when the process crashes.
   static func crashSignals() -> Measure {
     let isReset = ch_reset_crash_signals() == 0 && ch_crash_signals_are_reset() == 1

@@ -34,7 +34,7 @@ package enum CallFault: Error, Equatable, Sendable {
     case .notUTF8: "A text is not UTF-8."
     case .tenant: "A tenant id is 1 to 64 of a-z, 0-9, '.', '_', '-', and starts with a letter or a digit."
     case .key: "A key name is 1 to 64 of a-z, 0-9, '.', '_', '-', and starts with a letter or a digit."
-    case .requestID: "A request id is 16 bytes."
+    case .requestID: "A request id is 16 bytes, not all of them zero."
     case .context(.duplicateKey): "The context has a key twice."
     case .context(.tooManyPairs): "A context has at most \(Limits.contextPairsMax) pairs."
     case .context(.keyLength): "A context key is 1 to \(Limits.contextKeyBytesMax) bytes long."

@@ -193,7 +193,10 @@ extension WireAttribution {
     if let id, !id.isEmpty {
       guard id.count == Identifier.byteCount else { throw .requestID }
       var cursor = ByteCursor(at: id.lowerBound)
-      requestID = try malformed { () throws(MalformedBytes) in try cursor.identifier(bytes) }
+      let given = try malformed { () throws(MalformedBytes) in try cursor.identifier(bytes) }
+      // why: in an entry, zeros stand for none.
+      guard given != .zero else { throw .requestID }
+      requestID = given
     }
     self.actor = try callerText(bytes, actor)
     self.purpose = try callerText(bytes, purpose)

@@ -9,6 +9,7 @@ internal import Glibc
 /// Only `keyring` and `init` touch the service's secrets: only there is what cannot be closed a reason to refuse.
 func runClosedUp() -> Never {
   do {
+    try Hardening.holdStandardDescriptors()
     let policy = Hardening.Policy(
       allowed: allowances(CommandLine.arguments), lockedBytesNeeded: 1 << 20,
       freeWipes: ch_wiping_free_is_linked() == 1)

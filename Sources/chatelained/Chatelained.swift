@@ -36,6 +36,7 @@ internal import Glibc
 
   static func main() {
     do {
+      try Hardening.holdStandardDescriptors()
       // why: the configuration says what may be missing of the process's protection; it holds no secret.
       let settings = try settings(named: CommandLine.arguments)
       let measures = try Hardening.close(

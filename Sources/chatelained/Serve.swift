@@ -134,7 +134,7 @@ extension DoorLimits {
   fileprivate init(_ settings: ServiceConfiguration) {
     self.init()
     connectionsMax = settings.connectionsMax
-    connectionsPerCallerMax = settings.connectionsMax
+    connectionsPerCallerMax = settings.connectionsPerUserMax
   }
 }
 

@@ -53,6 +53,7 @@ struct ServiceConfigurationTests {
     #expect(configuration.adminSocket == .init(path: "/etc/chatelaine/run/admin.sock", mode: 0o600, gid: nil))
     #expect(
       (configuration.eventLoops, configuration.keysAtHand, configuration.connectionsMax) == (1, 2000, 1024))
+    #expect(configuration.connectionsPerUserMax == 512)
     #expect(configuration.allow.isEmpty && !configuration.insecureExampleKeys)
   }
 
@@ -87,6 +88,7 @@ struct ServiceConfigurationTests {
     #expect(configuration.dataSocket == .init(path: "/run/c/data.sock", mode: 0o666, gid: 100))
     #expect(configuration.adminSocket == .init(path: "/run/c/admin.sock", mode: 0o660, gid: 27))
     #expect((configuration.eventLoops, configuration.keysAtHand, configuration.connectionsMax) == (4, 10, 7))
+    #expect(configuration.connectionsPerUserMax == 3)
     #expect(configuration.allow == [.swap, .unlockedMemory] && configuration.insecureExampleKeys)
     #expect(try Self.parse(Self.smallest, file: "c.yaml").store == "store/keys.sqlite")
   }
@@ -133,6 +135,10 @@ struct ServiceConfigurationTests {
       ("", "\nevent-loops: 65", "c.yaml:14: 'event-loops' takes 1 to 64"),
       ("", "\nkeys-at-hand: 0", "c.yaml:14: 'keys-at-hand' takes 1 to 1000000"),
       ("", "\nconnections-max: 99999999999999999999", "c.yaml:14: 'connections-max' takes 1 to 65536"),
+      (
+        "", "\nconnections-max: 7\nconnections-per-user-max: 8",
+        "c.yaml:15: 'connections-per-user-max' takes 1 to 7"
+      ),
       ("", "\ninsecure-example-keys: yes", "c.yaml:14: 'insecure-example-keys' takes true or false"),
       ("", "\ninsecure-example-keys: \"true\"", "c.yaml:14: 'insecure-example-keys' takes true or false"),
       ("", "\nallow: {swap: true}", "c.yaml:14: 'allow' takes a list"),

@@ -57,6 +57,16 @@ struct RefusedRequestTests {
     #expect(Self.fault(.encrypt, Self.tenant + Self.key + actor) == .notUTF8)
   }
 
+  @Test("A request id of 15 bytes, and one of zeros, which stand for none")
+  func requestIDs() {
+    func fault(_ id: [UInt8]) -> CallFault? {
+      Self.fault(.encrypt, Self.tenant + Self.key + Self.field(8, Self.field(1, id)))
+    }
+    #expect(fault([UInt8](repeating: 0, count: 15) + [1]) == nil)
+    #expect(fault([UInt8](repeating: 1, count: 15)) == .requestID)
+    #expect(fault([UInt8](repeating: 0, count: 16)) == .requestID)
+  }
+
   @Test("Row 20: plaintext at the limit is read, one byte more is not")
   func plaintextLimit() {
     func request(_ count: Int) -> [UInt8] {

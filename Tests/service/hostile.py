@@ -87,8 +87,8 @@ def resident_kilobytes(house):
 
 
 def every_row(scene):
-    for row in (frames, other_protocols, messages, contexts, names, plaintexts, ciphertexts, keys, wrong_doors, descriptors,
-                batches):
+    for row in (frames, half_closed, other_protocols, messages, contexts, names, plaintexts, ciphertexts, keys, wrong_doors,
+                descriptors, batches):
         row(scene)
         scene.check(scene.answers(), "after %s the service answers" % row.__name__)
 
@@ -122,10 +122,44 @@ def frames(scene):
     before = resident_kilobytes(scene.house)
     for _ in range(20):
         caller = scene.caller()
-        caller.frame(b"", length=0xFFFFFFFF)
-        scene.count("malformed")
-        check(caller.is_closed(), "row 2: a length of 0xFFFFFFFF is nobody's frame")
+        caller.frame(b"", stream=11, length=0xFFFFFFFF)
+        try:
+            reply = caller.receive()
+            check(reply.code == "LIMIT_EXCEEDED" and reply.stream == 11, "row 2: a length of 0xFFFFFFFF is told the limit")
+        except EOFError:
+            check(False, "row 2: a length of 0xFFFFFFFF is hung up on without a word")
+        check(caller.is_closed(), "row 2: and it is hung up on")
     check(resident_kilobytes(scene.house) < before + 4096, "row 2: nothing is allocated for it")
+
+
+def half_closed(scene):
+    """Who has said all and reads on gets all replies, and is hung up on after the last."""
+    message = Data.message("acme", "pay", b"x")
+    large = Data.message("acme", None, scene.caller().encrypt("acme", "pay", os.urandom(100_000), CONTEXT)[1], CONTEXT)
+    for method, body, count in (("Encrypt", message, 1), ("Encrypt", message, 2000), ("Decrypt", large, 40)):
+        caller, got = scene.caller(), 0
+
+        def send():
+            for _ in range(count):
+                caller.send(DATA, method, body)
+            caller.socket.shutdown(socket.SHUT_WR)
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            while got < count:
+                got += caller.receive().ok
+        except OSError:
+            pass
+        except EOFError:
+            pass
+        sender.join()
+        scene.check(got == count, "half closed: %d of %d replies" % (got, count))
+        scene.check(got < count or caller.is_closed(), "half closed: and then it is hung up on")
+    for beginning in (b"", b"\0\0\0", b"\0\0\0\x20\0\0\0\1\1\0abc"):
+        caller = scene.caller(timeout=3)
+        caller.send_raw(beginning)
+        caller.socket.shutdown(socket.SHUT_WR)
+        scene.check(caller.is_closed(), "half closed: within %d bytes of a frame" % len(beginning))
 
 
 def other_protocols(scene):
@@ -139,7 +173,7 @@ def other_protocols(scene):
     except ConnectionResetError:
         pass
     scene.check(answer.startswith(b"HTTP/1.1 400 ") and b"ttrpc" in answer, "row 4: HTTP is told what this is")
-    for hello in (bytes.fromhex("16030100c8010000c40303") + bytes(200), b"\x16", b"\x80\x2e\x01", b"PRI * HTTP/2.0\r\n"):
+    for hello in (bytes.fromhex("16030100c8010000c40303") + bytes(200), b"\x16", b"\x80\x2e\x01\0\2\0\x15\0\0\0\x10", b"PRI * HTTP/2.0\r\n"):
         caller = scene.caller()
         caller.send_raw(hello)
         scene.count("malformed")
@@ -177,6 +211,11 @@ def messages(scene):
     refused("row 12: a number where bytes belong", field(1, 7) + field(2, "pay"))
     refused("row 12: a varint of 11 bytes", b"\x80" * 10 + b"\x01")
     refused("row 21: a request id of 15 bytes", good + field(8, field(1, bytes(15))))
+    refused("a request id of zeros, which stand for none", good + field(8, field(1, bytes(16))))
+    admin = scene.caller(path=scene.house.admin_path)
+    reply = admin.call(ADMIN, "Status", field(8, field(1, bytes(16))))
+    scene.check(reply.code == "INVALID_REQUEST", "a request id of zeros on the admin door: %s" % (reply.code or "accepted"))
+    admin.close()
     refused("row 14: an actor of 257 bytes", good + field(8, field(2, "x" * 257)), "LIMIT_EXCEEDED")
 
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from house import House
+from house import House, binary
 from traffic import Load, furnish, missing, undecryptable
 from wire import DATA, Data, fields
 
@@ -18,6 +18,25 @@ def every_row(check):
     stop_with_slow_readers(check)
     stale_socket(check)
     preload(check)
+    closed_descriptors(check)
+
+
+def closed_descriptors(check):
+    """No file gets the number of a standard stream that was closed: what is printed would be written into it."""
+    closed = ("sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh")
+    with House(start=False) as house:
+        house.start(wrapper=closed)
+        if os.getuid() == 0:
+            held = [os.readlink("/proc/%d/fd/%d" % (house.process.pid, number)) for number in range(3)]
+            check(held == ["/dev/null"] * 3, "standard streams that were closed: %s" % held)
+        check(house.admin().create_tenant("acme").ok, "standard streams that were closed: it serves")
+        house.process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        check(house.stop() == 0 and house.verify() == 0, "standard streams that were closed: the log is valid")
+        show = [binary("chatelaine"), "audit", "show", "--log", house.log]
+        ended = subprocess.run([*closed, *show]).returncode
+        check(ended == 74, "standard output that is closed is a failure, not %d" % ended)
+        check(subprocess.run(show, stdout=subprocess.DEVNULL).returncode == 0, "the control did not fail: an open one")
 
 
 def stop_with_slow_readers(check):

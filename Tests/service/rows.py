@@ -18,7 +18,7 @@ ROUNDS = 20 if SLOW else 2
 
 def main():
     check = Checks()
-    with House(settings="connections-max: 200\n") as house:
+    with House(settings="connections-max: 300\nconnections-per-user-max: 200\n") as house:
         scene = hostile.Scene(house, check)
         hostile.every_row(scene)
         limits.every_row(scene)

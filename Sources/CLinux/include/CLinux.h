@@ -42,6 +42,10 @@ int ch_secret_unseal(void *base, size_t count);
 int ch_reset_crash_signals(void);
 int ch_crash_signals_are_reset(void);
 
+/// Gives each of descriptors 0 to 2 that is closed a /dev/null that can only be used the wrong way, so that no file
+/// opened later gets its number and a program still notices that its output goes nowhere. 0, or -1 with errno.
+int ch_hold_standard_descriptors(void);
+
 int ch_set_not_dumpable(void);
 int ch_is_dumpable(void);
 int ch_set_no_new_privileges(void);
