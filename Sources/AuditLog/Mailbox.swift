@@ -39,6 +39,13 @@ struct Submission: Sendable {
     return batch
   }
 
+  /// Whether the writer's thread sleeps.
+  var isIdle: Bool {
+    monitor.lock()
+    defer { monitor.unlock() }
+    return writerSleeps && waiting.isEmpty && !isClosed
+  }
+
   func close() {
     monitor.lock()
     isClosed = true

@@ -10,6 +10,8 @@ internal import CLibcrypto
   package static let nonceByteCount = 12
   package static let tagByteCount = 16
 
+  /// `OSSL_CIPHER_PARAM_AEAD_TAG`, which must stay where it is: libcrypto keeps the pointer.
+  private static let tagName: StaticString = "tag"
   private let sealing: OpaquePointer
   private let opening: OpaquePointer
   /// Asks for a tag, which libcrypto writes behind them; a question by name each time costs 24 ns more.
@@ -32,8 +34,8 @@ internal import CLibcrypto
     unsafe self.opening = opening
     unsafe tag = .allocate(capacity: Self.tagByteCount)
     unsafe tagQuestion = .allocate(capacity: 2)
-    unsafe tagQuestion.initialize(
-      to: OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, Self.tagByteCount))
+    let name = unsafe UnsafeRawPointer(Self.tagName.utf8Start).assumingMemoryBound(to: CChar.self)
+    unsafe tagQuestion.initialize(to: OSSL_PARAM_construct_octet_string(name, tag, Self.tagByteCount))
     unsafe tagQuestion.advanced(by: 1).initialize(to: OSSL_PARAM_construct_end())
     guard unsafe EVP_EncryptInit_ex2(sealing, cipher, nil, nil, nil) == 1,
       unsafe EVP_DecryptInit_ex2(opening, cipher, nil, nil, nil) == 1
@@ -89,7 +91,10 @@ internal import CLibcrypto
       guard unsafe EVP_EncryptUpdate(sealing, target, &count, bytes, Int32(plaintext.count)) == 1 else { return false }
     }
     guard unsafe EVP_EncryptFinal_ex(sealing, target, &count) == 1 else { return false }
-    guard unsafe EVP_CIPHER_CTX_get_params(sealing, tagQuestion) == 1 else { return false }
+    unsafe tagQuestion.pointee.return_size = 0
+    guard unsafe EVP_CIPHER_CTX_get_params(sealing, tagQuestion) == 1,
+      unsafe tagQuestion.pointee.return_size == Self.tagByteCount
+    else { return false }
     unsafe target.advanced(by: plaintext.count).update(from: tag, count: Self.tagByteCount)
     return true
   }
