@@ -22,7 +22,17 @@ import PackageDescription
 //   floor     Vocabulary         the nouns, known by all
 //             Hardening          the process, closed up; asks SecretMemory what of it holds
 //   C         CLinux  CPrimitives  CWipingFree (each program's `free`)  CLibcrypto  CLibsodium
-//   yard      chatelaine-bench  chatelaine-drill (a log to be killed)  hardening-probe  chatelaine-fuzz
+//             CBench             the load that chatelaine-bench makes, and the echo that it is measured against
+//   yard      Measures           what a run of chatelaine-bench says: figures, tables, pictures; no I/O
+//             chatelaine-bench  chatelaine-drill (a log to be killed)  hardening-probe  chatelaine-fuzz
+
+// What a build for tests leaves out, to show what it is good for: `readable` (root can read secret pages), `unwiped`
+// (nothing is erased), `backtraced` (Swift's crash reporter runs, nothing is confined), `unlogged` (replies to uses of
+// keys do not wait for the log, which gets no entry of them). Such a build opens no keyring but the example's, and says
+// what it is: `CHATELAINE_TEST_BUILD=readable,unwiped swift build`.
+let leftOutNames = (Context.environment["CHATELAINE_TEST_BUILD"] ?? "").split(separator: ",")
+  .map { "CHATELAINE_TEST_" + $0.uppercased() }
+let leftOut: [CSetting] = leftOutNames.map { .define($0) }
 
 let strict: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
@@ -31,7 +41,7 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("InternalImportsByDefault"),
   .enableUpcomingFeature("MemberImportVisibility"),
   .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-] + (Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)])
+] + (Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]) + leftOutNames.map { .define($0) }
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
@@ -39,12 +49,6 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let sockets = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-
-// What a build for tests leaves out, to show what it is good for: `readable` (root can read secret pages),
-// `unwiped` (nothing is erased), `backtraced` (Swift's crash reporter runs, nothing is confined). Such a build opens
-// no keyring but the example's, and says what it is: `CHATELAINE_TEST_BUILD=readable,unwiped swift build`.
-let leftOut: [CSetting] = (Context.environment["CHATELAINE_TEST_BUILD"] ?? "").split(separator: ",")
-  .map { .define("CHATELAINE_TEST_" + $0.uppercased()) }
 
 /// The target of a room, or of a C module, by its short name.
 func target(_ name: String) -> Target.Dependency {
@@ -62,11 +66,12 @@ func room(_ name: String, knows rooms: [String] = [], uses products: [Target.Dep
 
 /// An executable. Each links the `free` that wipes.
 func tool(
-  _ name: String, knows rooms: [String], uses products: [Target.Dependency] = [], path: String? = nil
+  _ name: String, knows rooms: [String], uses products: [Target.Dependency] = [], path: String? = nil,
+  resources: [Resource] = []
 ) -> Target {
   .executableTarget(
     name: name, dependencies: (["CWipingFree"] + rooms).map(target) + products, path: path ?? "Sources/" + name,
-    swiftSettings: strict)
+    resources: resources, swiftSettings: strict)
 }
 
 /// What several test targets share.
@@ -103,6 +108,7 @@ let package = Package(
     .target(name: "CLinux", path: "Sources/CLinux", cSettings: leftOut),
     .target(name: "CPrimitives", dependencies: ["CLibcrypto"], path: "Sources/CPrimitives"),
     .target(name: "CWipingFree", path: "Sources/CWipingFree", cSettings: leftOut),
+    .target(name: "CBench", path: "Sources/CBench"),
 
     room("Vocabulary"),
     room("Wire", knows: ["Vocabulary"]),
@@ -117,7 +123,7 @@ let package = Package(
     room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
     room("AuditTrail", knows: ["Primitives", "Vocabulary"]),
     room("Custody", knows: ["CLinux", "Primitives", "SecretMemory", "Vocabulary"]),
-    room("KeyStore", knows: ["Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb]),
+    room("KeyStore", knows: ["CLinux", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb]),
     room("AuditLog", knows: ["CLinux", "AuditTrail", "Primitives", "Vocabulary"]),
     room(
       "KeyService",
@@ -157,10 +163,14 @@ let package = Package(
         "AccessPolicy", "AuditLog", "AuditTrail", "Configuration", "Custody", "Doors", "Exits", "Hardening", "KeyService", "KeyStore",
         "Vocabulary",
       ], uses: [arguments]),
+    room("Measures"),
     tool(
       "chatelaine-bench",
-      knows: ["AuditLog", "AuditTrail", "Envelopes", "Primitives", "SecretMemory", "Vocabulary", "Wire"],
-      uses: [arguments]),
+      knows: [
+        "AccessPolicy", "AuditLog", "AuditTrail", "CBench", "Configuration", "Custody", "Envelopes", "Exits", "KeyService",
+        "Measures", "Primitives", "SecretMemory", "Vocabulary", "Wire",
+      ],
+      uses: [arguments], resources: [.embedInCode("Floors/transit.go")]),
     tool("chatelaine-drill", knows: ["AuditLog", "AuditTrail", "Vocabulary"]),
 
 
@@ -169,6 +179,10 @@ let package = Package(
       "LogTestSupport", knows: ["TestSupport", "AuditLog", "AuditTrail", "Primitives", "Vocabulary"],
       path: "Tests/LogSupport"),
     tests("Tidy", knows: ["TestSupport"]),
+    // Servers of known behaviour, for the load generator: pointers and sockets all over.
+    .testTarget(
+      name: "MeasuresTests", dependencies: ["CBench", "ChatelaineMeasures"], path: "Tests/MeasuresTests",
+      swiftSettings: [.swiftLanguageMode(.v6)]),
     .testTarget(
       name: "ChatelaineClientTests",
       dependencies: [

@@ -18,6 +18,16 @@ package struct AuditReceipt: ~Copyable, Sendable {
   }
 }
 
+#if CHATELAINE_TEST_UNLOGGED
+  extension AuditReceipt {
+    /// Evidence of nothing, for the build that measures what the log costs.
+    static func ofNothing(_ epoch: EpochDescriptor, count: Int) -> AuditReceipt {
+      AuditReceipt(
+        logID: epoch.logID, epoch: epoch.epoch, firstSequence: 0, leafHashes: Array(repeating: .zero, count: count))
+    }
+  }
+#endif
+
 /// A result that must not leave before its entry is durable.
 package struct Withheld<Value: ~Copyable>: ~Copyable {
   private let value: Value

@@ -14,5 +14,8 @@ const char *ch_test_build(void) {
 #ifdef CHATELAINE_TEST_BACKTRACED
          " crashes-backtraced"
 #endif
+#ifdef CHATELAINE_TEST_UNLOGGED
+         " nothing-logged"
+#endif
       ;
 }

@@ -161,7 +161,7 @@ package enum SecretArena {
 /// What was left out of this build on purpose, for a test: words, empty in any other build.
 ///
 /// `readable-secrets`: root can read secret pages, so that a scan of memory sees them. `nothing-wiped` and
-/// `crashes-backtraced`: what those scans must then find.
+/// `crashes-backtraced`: what those scans must then find. `nothing-logged`: uses of keys leave no entry.
 package enum TestBuild {
   package static let leavesOut = unsafe String(cString: ch_test_build())
     .split(separator: " ").joined(separator: ", ")

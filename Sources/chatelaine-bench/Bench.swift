@@ -1,37 +1,49 @@
 internal import ArgumentParser
+internal import CBench
+internal import ChatelaineExits
+internal import Foundation
 
 /// Measures Chatelaine against floors in the same run: interleaved rounds, medians with their spread.
 @main struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "chatelaine-bench",
     abstract: "Measures Chatelaine against floors in the same run.",
-    discussion: "Figures of different runs or machines say nothing together; ratios of one run do.")
+    discussion: "Figures of different runs or machines say nothing together; ratios of one run do.",
+    subcommands: [RunCommand.self, GenerateCommand.self, ScaleCommand.self, EchoCommand.self],
+    defaultSubcommand: RunCommand.self)
 
-  @Flag(help: "A tenth of the time, for a first look.")
-  var quick = false
+  static func main() {
+    // why: a server that ends must be an error of one call, not the end of this program.
+    signal(SIGPIPE, SIG_IGN)
+    let signals = Ending.onSignals()
+    defer { signals.forEach { $0.cancel() } }
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+      Ending.now()
+    } catch {
+      Ending.now()
+      guard let sentence = (error as? BenchError)?.sentence ?? Failure(error)?.sentence else { exit(withError: error) }
+      say("chatelaine-bench: \(sentence)")
+      Foundation.exit(1)
+    }
+  }
+}
 
-  @Flag(help: "Print JSON.")
-  var json = false
+/// What stops a measurement, in one sentence.
+struct BenchError: Error {
+  let sentence: String
 
-  @Option(help: "Only this part: envelope, bulk, log or service.")
-  var only: Part?
+  init(_ sentence: String) { self.sentence = sentence }
+}
 
-  @Option(help: "A directory on the disk to measure; the log's own is best.")
-  var directory = "."
+/// The echo floor, in a process of its own so that its CPU can be told from the load's.
+struct EchoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "serve-echo", shouldDisplay: false)
+
+  @Argument var socket: String
 
   func run() throws {
-    let scale = quick ? 1 : 10
-    var table = Table()
-    if only ?? .envelope == .envelope { try EnvelopeBench(rounds: 5, operations: 20_000 * scale).run(into: &table) }
-    if only ?? .bulk == .bulk { try BulkBench(rounds: 5, operations: 400 * scale).run(into: &table) }
-    if only ?? .log == .log {
-      try LogBench(directory: directory, rounds: 5, batches: 100 * scale).run(into: &table)
-    }
-    if only ?? .service == .service {
-      try ServiceBench(directory: directory, rounds: quick ? 3 : 5, seconds: quick ? 1 : 2).run(into: &table)
-    }
-    print(json ? table.json : table.text)
+    guard unsafe ch_echo_serve(socket, 0) == 0 else { throw BenchError("Nothing can listen at \(socket).") }
   }
-
-  enum Part: String, ExpressibleByArgument, CaseIterable { case envelope, bulk, log, service }
 }

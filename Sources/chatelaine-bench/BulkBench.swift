@@ -1,3 +1,4 @@
+internal import ChatelaineMeasures
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
 internal import Foundation
@@ -8,7 +9,7 @@ struct BulkBench {
   let rounds: Int
   let operations: Int
 
-  func run(into table: inout Table) throws {
+  func run(into report: inout Report) throws {
     let aes = try AES256GCM()
     let key = SecretBytes.random(count: 32)
     let plaintext = [UInt8](repeating: 0x61, count: Self.blockBytes)
@@ -29,8 +30,15 @@ struct BulkBench {
       ours.add(Double(Self.blockBytes) / each * 1000)
       if let speed = opensslSpeed() { openssl.add(speed) }
     }
-    table.add(
-      "AES-256-GCM 64 KiB", unit: "MB/s", ours, floor: openssl.samples.isEmpty ? nil : ("openssl speed, MB/s", openssl))
+    let hasFloor = !openssl.samples.isEmpty
+    report.measurements.append(
+      Measured(
+        "AES-256-GCM 64 KiB", unit: "MB/s", .higher, ours, floor: hasFloor ? .init("openssl speed", openssl) : nil))
+    if hasFloor {
+      report.aims.append(Aim("AES-256-GCM 64 KiB, of openssl speed", ours.over(openssl), .atLeast, 0.97))
+    } else {
+      report.skipped.append("openssl speed: no openssl here")
+    }
   }
 
   /// `openssl speed` for one second, in MB/s; nil where there is no openssl.

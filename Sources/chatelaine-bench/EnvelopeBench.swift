@@ -1,4 +1,5 @@
 internal import ChatelaineEnvelopes
+internal import ChatelaineMeasures
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
 internal import ChatelaineVocabulary
@@ -8,7 +9,7 @@ struct EnvelopeBench {
   let rounds: Int
   let operations: Int
 
-  func run(into table: inout Table) throws {
+  func run(into report: inout Report) throws {
     for suite in Suite.allCases {
       let name = suite == .aes256GCM ? "AES-256-GCM" : "XChaCha20-Poly1305"
       let bench = try SuiteBench(suite)
@@ -18,8 +19,15 @@ struct EnvelopeBench {
         open.add(bench.open(operations))
         floor.add(bench.rawSeal(operations))
       }
-      table.add("seal 100 B, \(name)", unit: "ns", seal, floor: ("cipher alone, re-keyed, ns", floor))
-      table.add("open 100 B, \(name)", unit: "ns", open, floor: ("cipher alone, re-keyed, ns", floor))
+      let alone = Measured.Floor("cipher alone, re-keyed", floor)
+      report.measurements += [
+        Measured("seal 100 B, \(name)", unit: "ns", .lower, seal, floor: alone),
+        Measured("open 100 B, \(name)", unit: "ns", .lower, open, floor: alone),
+      ]
+      let limit = suite == .aes256GCM ? 1000.0 : 1200
+      report.aims += [
+        Aim("seal 100 B, \(name), ns", seal, .atMost, limit), Aim("open 100 B, \(name), ns", open, .atMost, limit),
+      ]
     }
   }
 }

@@ -1,5 +1,6 @@
 internal import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
+internal import ChatelaineMeasures
 internal import ChatelainePrimitives
 internal import ChatelaineVocabulary
 internal import Foundation
@@ -8,12 +9,11 @@ internal import Foundation
 /// with an fdatasync a batch; then verification from the raw bytes.
 struct LogBench {
   private static let batchEntries = 64
-  let directory: String
+  let folder: String
   let rounds: Int
   let batches: Int
 
-  func run(into table: inout Table) throws {
-    let folder = directory + "/chatelaine-bench-\(getpid())"
+  func run(into report: inout Report) throws {
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     var (appended, floor, single, sync) = (Series(), Series(), Series(), Series())
@@ -34,12 +34,17 @@ struct LogBench {
       single.add(nanosecondsEach(batches) { _ in _ = try? writer.commit([[drafts[0]]]) { _, _ in } } / 1000)
       sync.add(nanosecondsEach(batches) { _ in plain.rewrite(4096) } / 1000)
     }
-    table.add("log append, batches of 64", unit: "entries/s", appended, floor: ("pre-written file, entries/s", floor))
-    table.add("log append, one entry", unit: "us", single, floor: ("4 KiB write + fdatasync, us", sync))
-    try verify(storage, into: &table)
+    report.measurements += [
+      Measured(
+        "log append, batches of 64", unit: "entries/s", .higher, appended, floor: .init("pre-written file", floor)),
+      Measured(
+        "log append, one entry", unit: "us", .lower, single, floor: .init("4 KiB write + fdatasync", sync)),
+    ]
+    report.aims.append(Aim("log append, batches of 64, of a pre-written file", appended.over(floor), .atLeast, 0.8))
+    try verify(storage, into: &report)
   }
 
-  private func verify(_ storage: FileStorage, into table: inout Table) throws {
+  private func verify(_ storage: FileStorage, into report: inout Report) throws {
     var rate = Series()
     for _ in 0..<rounds {
       var reader = try LogReader(storage)
@@ -47,7 +52,8 @@ struct LogBench {
       _ = try reader.readAvailable { _ in }
       rate.add(Double(reader.verifier.nextSequence) / Double(now() - start) * 1e9)
     }
-    table.add("verify, one core", unit: "entries/s", rate)
+    report.measurements.append(Measured("verify, one core", unit: "entries/s", .higher, rate))
+    report.aims.append(Aim("verify, one core, entries/s", rate, .atLeast, 1_000_000))
   }
 
   private func sampleEntry(_ index: Int) -> AuditEntry {
