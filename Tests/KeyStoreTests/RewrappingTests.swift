@@ -133,6 +133,7 @@ import Testing
       try database.execute(sql: "DETACH new")
     }
     try database.close()
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: old.path)
     let opened = try old.open()
     #expect(try opened.head == head && opened.verifyAll() == 4)
     #expect(try opened.keyNames(of: tenants[1]) == [key("records")])
