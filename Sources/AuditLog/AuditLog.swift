@@ -23,6 +23,7 @@ package final class AuditLog: Sendable {
   private let epoch: EpochDescriptor
   private let writerThread: WorkThread
   private let fillerThread: WorkThread
+  private let segmentThread = Mutex<WorkThread?>(nil)
   private let shared: Shared
 
   /// What threads share beside the mailbox.
@@ -32,6 +33,7 @@ package final class AuditLog: Sendable {
     let isPoisoned = Atomic<Bool>(false)
     let isRefusing = Atomic<Bool>(false)
     let fillerSignal = Signal()
+    let segmentSignal = Signal()
 
     init(head: Head, spare: SpareSegment) {
       self.head = Mutex(head)
@@ -91,12 +93,29 @@ package final class AuditLog: Sendable {
     return AppendedEntry(sequence: receipt.firstSequence, leafHash: receipt.leafHashes[0])
   }
 
+  /// Has `act` done on a thread of its own when a segment has begun, which may append and wait. Called once at most.
+  package func onNewSegment(_ act: @escaping @Sendable () -> Void) {
+    let signal = shared.segmentSignal
+    segmentThread.withLock { thread in
+      precondition(thread == nil, "one act a log")
+      thread = WorkThread(name: "audit-segments") {
+        while true {
+          signal.wait()
+          guard !signal.isClosed else { return }
+          act()
+        }
+      }
+    }
+  }
+
   /// Writes what waits, then stops the threads.
   package func close() {
     mailbox.close()
     writerThread.join()
     shared.fillerSignal.close()
     fillerThread.join()
+    shared.segmentSignal.close()
+    segmentThread.withLock { $0 }?.join()
   }
 
   // MARK: Threads
@@ -138,10 +157,14 @@ package final class AuditLog: Sendable {
   @inline(never)
   private static func publish(_ writer: LogWriter, _ shared: Shared) {
     let head = writer.head
-    shared.head.withLock { $0 = head }
+    let before = shared.head.withLock { old in
+      defer { old = head }
+      return old.segment
+    }
+    if head.segment != before { shared.segmentSignal.raise() }
     let current = writer.spare
-    let before = shared.spare.withLock { $0 }
-    if before !== current { shared.spare.withLock { $0 = current } }
+    let spare = shared.spare.withLock { $0 }
+    if spare !== current { shared.spare.withLock { $0 = current } }
     if !current.isFilled, isSpareDue(head) { shared.fillerSignal.raise() }
   }
 
