@@ -123,7 +123,7 @@ let package = Package(
     room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
     room("AuditTrail", knows: ["Primitives", "Vocabulary"]),
     room("Custody", knows: ["CLinux", "Primitives", "SecretMemory", "Vocabulary"]),
-    room("KeyStore", knows: ["Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb]),
+    room("KeyStore", knows: ["CLinux", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb]),
     room("AuditLog", knows: ["CLinux", "AuditTrail", "Primitives", "Vocabulary"]),
     room(
       "KeyService",

@@ -40,6 +40,7 @@ fi
 run "command line: keyring and envelope" Tests/cli/keyring.sh "$debug/chatelaine"
 run "command line: init and check" Tests/cli/init.sh "$debug"
 run "command line: a running service" Tests/cli/service.sh "$debug"
+run "command line: locks, files and owners" Tests/cli/places.sh "$debug"
 run "command line: audit" Tests/cli/audit.sh "$debug/chatelaine"
 export CHATELAINE_DRILL="$release/chatelaine-drill"
 run "log faults" Tests/faults/log-faults.sh
@@ -49,6 +50,7 @@ export CHATELAINE_BIN="$debug"
 [ -z "$all" ] || export CHATELAINE_SLOW=1
 run "service: every method" Tests/service/smoke.py
 run "service: an exact entry for every call" Tests/service/exact.py
+run "service: receipts, warnings, passed sockets" Tests/service/doors.py
 run "service: bad inputs and abuse" Tests/service/rows.py
 run "service: what does not belong together" Tests/service/swaps.py
 run "service: random inputs" Tests/service/random-inputs.py

@@ -21,7 +21,7 @@ package struct AdminClient: Sendable {
 
   package func createTenant(_ tenant: String) async throws(ClientError) -> Chatelaine_V1_CreateTenantResponse
   {
-    try await call(
+    try await change(
       "CreateTenant",
       Chatelaine_V1_CreateTenantRequest.with {
         $0.tenant = tenant
@@ -43,7 +43,7 @@ package struct AdminClient: Sendable {
   package func createKey(
     _ key: String, of tenant: String, suite: Chatelaine_V1_Suite = .aes256Gcm
   ) async throws(ClientError) -> Chatelaine_V1_CreateKeyResponse {
-    try await call(
+    try await change(
       "CreateKey",
       Chatelaine_V1_CreateKeyRequest.with {
         $0.tenant = tenant
@@ -66,7 +66,7 @@ package struct AdminClient: Sendable {
   package func rotateKey(
     _ key: String, of tenant: String
   ) async throws(ClientError) -> Chatelaine_V1_RotateKeyResponse {
-    try await call(
+    try await change(
       "RotateKey",
       Chatelaine_V1_RotateKeyRequest.with {
         $0.tenant = tenant
@@ -78,7 +78,7 @@ package struct AdminClient: Sendable {
   package func enableKey(
     _ key: String, of tenant: String
   ) async throws(ClientError) -> Chatelaine_V1_EnableKeyResponse {
-    try await call(
+    try await change(
       "EnableKey",
       Chatelaine_V1_EnableKeyRequest.with {
         $0.tenant = tenant
@@ -90,7 +90,7 @@ package struct AdminClient: Sendable {
   package func disableKey(
     _ key: String, of tenant: String
   ) async throws(ClientError) -> Chatelaine_V1_DisableKeyResponse {
-    try await call(
+    try await change(
       "DisableKey",
       Chatelaine_V1_DisableKeyRequest.with {
         $0.tenant = tenant
@@ -120,4 +120,27 @@ package struct AdminClient: Sendable {
       throw ClientError(.malformedReply, "The reply is not one of this method: update this program.")
     }
   }
+
+  /// A change whose reply has no receipt may have been done, but not by a service that notes it.
+  private func change<Response: Receipted>(
+    _ method: String, _ request: some Message
+  ) async throws(ClientError) -> Response {
+    let reply: Response = try await call(method, request)
+    guard reply.hasReceipt, !reply.receipt.logID.isEmpty, !reply.receipt.leafHash.isEmpty else {
+      throw ClientError(.malformedReply, "The reply has no receipt, so nothing says that the log has the change.")
+    }
+    return reply
+  }
 }
+
+/// A reply that says where the log has what was done.
+private protocol Receipted: Message {
+  var hasReceipt: Bool { get }
+  var receipt: Chatelaine_V1_Receipt { get }
+}
+
+extension Chatelaine_V1_CreateTenantResponse: Receipted {}
+extension Chatelaine_V1_CreateKeyResponse: Receipted {}
+extension Chatelaine_V1_RotateKeyResponse: Receipted {}
+extension Chatelaine_V1_EnableKeyResponse: Receipted {}
+extension Chatelaine_V1_DisableKeyResponse: Receipted {}

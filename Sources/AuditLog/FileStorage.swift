@@ -8,21 +8,45 @@ package final class FileStorage: LogStorage {
   private let directory: Int32
   private let lock: Int32
 
+  /// What a directory is opened for.
+  package enum Use: Sendable {
+    case reading
+    /// With the writer's lock, held as long as the value lives.
+    case writing
+    /// As `writing`, and nothing on the disk is changed: the lock's file is not made.
+    case checking
+  }
+
   /// Opens an existing directory. `exclusively` takes the writer's lock and holds it.
-  package init(path: String, exclusively: Bool) throws(StorageFailure) {
+  package convenience init(path: String, exclusively: Bool) throws(StorageFailure) {
+    try self.init(path: path, for: exclusively ? .writing : .reading)
+  }
+
+  package init(path: String, for use: Use) throws(StorageFailure) {
     self.path = path
     let directory = unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard directory >= 0 else { throw StorageFailure(.open, path: path, errno: errno) }
     self.directory = directory
     let sector = ch_physical_sector_bytes(directory)
     sectorBytes = sector == 512 ? 512 : 4096
-    lock = exclusively ? unsafe openat(directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600) : -1
-    guard exclusively else { return }
+    lock = Self.openLock(directory, for: use)
+    guard use != .reading else { return }
     // why: "another service has it" is only said where one has.
-    guard lock >= 0 else { throw StorageFailure(.create, path: path + "/lock", errno: errno) }
+    guard lock >= 0 || use == .checking && errno == ENOENT else {
+      throw StorageFailure(.create, path: path + "/lock", errno: errno)
+    }
     // why: both. The directory's own lock cannot be deleted while it is held; the file's is what readers look at.
-    guard ch_lock_exclusively(directory) == 0, ch_lock_exclusively(lock) == 0 else {
-      throw StorageFailure(.lock, path: path + "/lock", errno: errno)
+    for file in [directory, lock] where file >= 0 && ch_lock_exclusively(file) != 0 {
+      throw StorageFailure(.lock, path: path, errno: errno, holder: ch_lock_holder(file))
+    }
+  }
+
+  private static func openLock(_ directory: Int32, for use: Use) -> Int32 {
+    let flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
+    return switch use {
+    case .reading: -1
+    case .writing: unsafe openat(directory, "lock", O_RDWR | O_CREAT | flags, 0o600)
+    case .checking: unsafe openat(directory, "lock", O_RDONLY | flags)
     }
   }
 
@@ -33,7 +57,7 @@ package final class FileStorage: LogStorage {
 
   /// Whether a service holds the writer's lock.
   package var isBeingWritten: Bool {
-    let file = unsafe openat(directory, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    let file = unsafe openat(directory, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     guard file >= 0 else { return false }
     defer { close(file) }
     return flock(file, LOCK_SH | LOCK_NB) != 0

@@ -27,6 +27,7 @@ package struct LogDirectory {
 
   private static func readEpoch(_ names: [String], _ storage: any LogStorage) throws(LogError) -> EpochDescriptor {
     guard let newest = names.compactMap(LogNames.parseEpoch).max() else {
+      guard names.contains(where: { LogNames.parseSegment($0) != nil }) else { throw .noLog(path: storage.path) }
       throw .corrupt(LogFault(.epochDescriptor, segment: 0, offset: 0, sequence: 0), file: storage.path)
     }
     let bytes: [UInt8]

@@ -1,3 +1,5 @@
+internal import CLinux
+
 /// A storage call that failed.
 package struct StorageFailure: Error, Equatable, Sendable {
   package enum Call: String, Sendable {
@@ -7,11 +9,23 @@ package struct StorageFailure: Error, Equatable, Sendable {
   package let call: Call
   package let path: String
   package let errno: Int32
+  /// Of a lock: the process that has it, 0 where that is not known.
+  package let holder: Int32
 
-  package init(_ call: Call, path: String, errno: Int32) {
+  package init(_ call: Call, path: String, errno: Int32, holder: Int32 = 0) {
     self.call = call
     self.path = path
     self.errno = errno
+    self.holder = holder
+  }
+
+  /// What is wrong, in words.
+  package var reason: String {
+    switch (call, errno) {
+    case (.open, 40): "it is a symbolic link: put the file itself there"
+    case (.open, 22): "it is no regular file: put the file itself there"
+    default: unsafe String(cString: ch_error_text(errno))
+    }
   }
 }
 

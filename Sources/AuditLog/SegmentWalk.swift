@@ -4,6 +4,8 @@ internal import ChatelaineVocabulary
 /// What could not be done with a log.
 package enum LogError: Error, Equatable, Sendable {
   case storage(StorageFailure)
+  /// The directory holds no file of a log.
+  case noLog(path: String)
   /// The bytes are not a log as it was written: never repaired, never guessed.
   case corrupt(LogFault, file: String)
 }

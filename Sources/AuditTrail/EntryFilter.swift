@@ -13,16 +13,31 @@ package struct EntryFilter: Sendable {
   /// Entries before this time.
   package var until: WallTime?
 
+  /// Ids of the keys of that name, as far as entries have told them.
+  private var keyIDs: Set<Identifier> = []
+
   package init() {}
 
-  package func matches(_ entry: AuditEntry) -> Bool {
-    (tenant == nil || tenant == entry.tenant?.rawValue ?? AuditEntry.serviceTenant)
-      && (keyName == nil || keyName == entry.keyName)
+  /// Takes the entries of a log in order: those that made a key tell which id it has, by which a batch over several
+  /// keys names it.
+  package mutating func takes(_ entry: AuditEntry) -> Bool {
+    if let keyName, entry.operation == .keyCreate, entry.keyName == keyName, isOfTenant(entry) {
+      keyIDs.insert(entry.keyID)
+    }
+    return matches(entry)
+  }
+
+  private func matches(_ entry: AuditEntry) -> Bool {
+    isOfTenant(entry) && (keyName == nil || keyName == entry.keyName || entry.itemKeys.contains(where: keyIDs.contains))
       && (principal == nil || principal == entry.principal)
       && (operation == nil || operation == entry.operation)
       && (requestID == nil || requestID == entry.requestID)
       && (outcome == nil || outcome == entry.outcome || entry.items.contains { $0.outcome == outcome })
       && (since.map { entry.wall >= $0 } ?? true)
       && (until.map { entry.wall < $0 } ?? true)
+  }
+
+  private func isOfTenant(_ entry: AuditEntry) -> Bool {
+    tenant == nil || tenant == entry.tenant?.rawValue ?? AuditEntry.serviceTenant
   }
 }

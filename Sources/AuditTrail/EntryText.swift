@@ -17,6 +17,21 @@ package enum EntryText {
   }
 }
 
+extension AuditEntry {
+  /// Ids of the keys that the items of a batch named, where they are not all one.
+  var itemKeys: [Identifier] {
+    guard let bytes = detail(.itemKeys) else { return [] }
+    var cursor = ByteCursor()
+    guard let count = try? cursor.u16(bytes.span) else { return [] }
+    var ids: [Identifier] = []
+    for _ in 0..<count {
+      guard let id = try? cursor.identifier(bytes.span), (try? cursor.u32(bytes.span)) != nil else { return ids }
+      ids.append(id)
+    }
+    return ids
+  }
+}
+
 extension AuditEntry.Detail {
   /// The value as its tag says: a number, a text, else hexadecimal.
   package var valueText: String {

@@ -174,17 +174,18 @@ package struct DetailTag: LogWord, Comparable {
   package static let version = DetailTag(rawValue: 11)
   package static let state = DetailTag(rawValue: 12)
   package static let itemKeys = DetailTag(rawValue: 13)
+  package static let policyHash = DetailTag(rawValue: 14)
 
   package static let words: [UInt8: String] = [
     1: "store-root", 2: "intent-sequence", 3: "intent-leaf-hash", 4: "key-check-value", 5: "segment",
     6: "offset", 7: "length", 8: "count", 9: "software-version", 10: "note", 11: "version", 12: "state",
-    13: "item-keys",
+    13: "item-keys", 14: "policy-hash",
   ]
 
   /// Bytes of a value; nil where any count is right or the tag is not known.
   package var valueByteCount: Int? {
     switch self {
-    case .storeRoot, .intentLeafHash, .keyCheckValue: 32
+    case .storeRoot, .intentLeafHash, .keyCheckValue, .policyHash: 32
     case .intentSequence, .segment, .offset, .length, .count: 8
     case .version: 4
     case .state: 1

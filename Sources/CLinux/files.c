@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -53,6 +54,31 @@ unsigned ch_physical_sector_bytes(int fd) {
 }
 
 int ch_lock_exclusively(int fd) { return flock(fd, LOCK_EX | LOCK_NB); }
+
+int ch_lock_holder(int fd) {
+  struct statx status;
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_INO, &status) != 0) return 0;
+  FILE *locks = fopen("/proc/locks", "re");
+  if (locks == NULL) return 0;
+  char line[256];
+  int holder = 0;
+  while (holder == 0 && fgets(line, sizeof line, locks) != NULL) {
+    int pid = 0;
+    unsigned major_no = 0, minor_no = 0;
+    unsigned long long inode = 0;
+    // Who only waits for a lock has an arrow in front of the word.
+    int read = sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%llu", &pid, &major_no, &minor_no, &inode);
+    int is_it = read == 4 && inode == status.stx_ino && major_no == status.stx_dev_major && minor_no == status.stx_dev_minor;
+    if (is_it && pid > 0) holder = pid;
+  }
+  fclose(locks);
+  return holder;
+}
+
+const char *ch_error_text(int number) {
+  const char *text = strerrordesc_np(number);
+  return text != NULL ? text : "unknown error";
+}
 
 int ch_rename_without_replacing(const char *from, const char *to) {
   return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,6 +50,32 @@ int ch_unix_socket_state(const char *path) {
   int answers = connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN;
   close(descriptor);
   return answers ? 1 : 0;
+}
+
+static int socket_option(int descriptor, int name) {
+  int value = -1;
+  socklen_t count = sizeof(value);
+  return getsockopt(descriptor, SOL_SOCKET, name, &value, &count) == 0 ? value : -1;
+}
+
+long ch_listening_path(int descriptor, void *path, size_t capacity) {
+  struct sockaddr_un address;
+  socklen_t count = sizeof(address);
+  if (socket_option(descriptor, SO_DOMAIN) != AF_UNIX || socket_option(descriptor, SO_TYPE) != SOCK_STREAM) return -1;
+  if (socket_option(descriptor, SO_ACCEPTCONN) != 1) return -1;
+  if (getsockname(descriptor, (struct sockaddr *)&address, &count) != 0) return -1;
+  // A name in the file system, not an abstract one, which begins with a zero; it may come without its last zero.
+  size_t room = count > offsetof(struct sockaddr_un, sun_path) ? count - offsetof(struct sockaddr_un, sun_path) : 0;
+  size_t length = strnlen(address.sun_path, room);
+  if (length == 0 || length > capacity) return -1;
+  memcpy(path, address.sun_path, length);
+  return (long)length;
+}
+
+int ch_keep_to_ourselves(int descriptor) {
+  int flags = fcntl(descriptor, F_GETFL);
+  if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) != 0) return -1;
+  return fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 }
 
 long ch_cgroup_of(int pid, int handle, void *text, size_t capacity) {

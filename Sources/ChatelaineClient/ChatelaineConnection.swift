@@ -63,7 +63,8 @@ public final class ChatelaineConnection: Sendable {
   private static func admit(
     _ channel: any Channel, _ server: ServerIdentity, _ options: ConnectionOptions
   ) -> EventLoopFuture<NIOLoopBound<CallTable>> {
-    let table = PeerCredentials.uid(of: channel).flatMapThrowing { uid in
+    let table = PeerCredentials.of(channel).flatMapThrowing { peer in
+      let uid = peer?.uid
       guard uid == server.uid else { throw ClientError.wrongServer(uid, expected: server.uid) }
       let table = CallTable(inFlightMax: options.inFlightMax)
       try channel.pipeline.syncOperations.addHandler(table)
@@ -146,7 +147,7 @@ extension ClientError {
     case ECONNREFUSED: return "nobody listens there, is the service running"
     case EACCES: return "you may not use this socket"
     case EAGAIN: return "too many wait there already"
-    default: return "errno \(error.errnoCode)"
+    default: return errorText(error.errnoCode)
     }
   }
 }

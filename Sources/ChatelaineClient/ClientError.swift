@@ -70,7 +70,8 @@ extension ClientError.Code {
   public static let unauthenticated = Self(rawValue: "UNAUTHENTICATED")
   /// There is no such tenant or key, or none that you may use.
   public static let notFound = Self(rawValue: "NOT_FOUND")
-  /// The operator has disabled the key.
+  /// The operator has disabled the key that was named: to encrypt, or to issue a data key. What it has encrypted is
+  /// ``decryptionFailed``.
   public static let keyDisabled = Self(rawValue: "KEY_DISABLED")
   /// The name is taken, or another change came first.
   public static let conflict = Self(rawValue: "CONFLICT")

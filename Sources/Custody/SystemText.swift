@@ -1,4 +1,4 @@
-internal import Glibc
+internal import CLinux
 
 /// A path as one line of a terminal: bytes outside printable ASCII, and backslash, as \xNN.
 package func printable(_ text: String) -> String {
@@ -19,9 +19,4 @@ func octal(_ mode: UInt32) -> String {
 }
 
 /// What strerror(3) says.
-package func systemText(_ number: Int32) -> String {
-  var buffer = [CChar](repeating: 0, count: 128)
-  _ = unsafe strerror_r(number, &buffer, buffer.count)
-  let text = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  return text.isEmpty ? "errno \(number)" : text
-}
+package func systemText(_ number: Int32) -> String { unsafe String(cString: ch_error_text(number)) }

@@ -61,11 +61,14 @@ struct AdminActs: Sendable {
   ) throws -> Answer {
     let request = try Request(serializedBytes: payload)
     guard request.unknownFields.data.isEmpty else { throw CallFault.unknownField(0) }
-    let tags = try RequestTags(request.attribution)
+    var tags = try RequestTags(request.attribution)
+    let noted = NotedEntry()
+    tags.noted = noted
     do {
       return .reply([UInt8](try act(request, Asked(caller: caller, tags: tags)).serializedData()))
     } catch let error as ServiceError {
-      return .refusal(WireStatus(error, requestID: tags.requestID), nil)
+      let receipt = noted.last.map { WireReceipt($0, in: service.logHead.epoch) }
+      return .refusal(WireStatus(error, requestID: tags.requestID, receipt: receipt), nil)
     }
   }
 
@@ -134,7 +137,10 @@ struct AdminActs: Sendable {
     _ request: Chatelaine_V1_RotateKeyRequest, _ asked: Asked
   ) throws -> Chatelaine_V1_RotateKeyResponse {
     let version = try service.rotateKey(key(request.key), of: tenant(request.tenant), by: asked.caller, asked.tags)
-    return .with { $0.version = version }
+    return .with {
+      $0.version = version
+      if let entry = asked.tags.noted?.last { $0.receipt = receipt(entry) }
+    }
   }
 
   private func enableKey(
@@ -185,6 +191,12 @@ struct AdminActs: Sendable {
       $0.sequence = entry.sequence
       $0.leafHash = Data(entry.leafHash.bytes)
     }
+  }
+}
+
+extension WireReceipt {
+  fileprivate init(_ entry: AppendedEntry, in epoch: EpochDescriptor) {
+    self.init(logID: epoch.logID, epoch: epoch.epoch, sequence: entry.sequence, leafHash: entry.leafHash)
   }
 }
 

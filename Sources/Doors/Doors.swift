@@ -1,5 +1,6 @@
 internal import ChatelaineAuditTrail
 package import ChatelaineKeyService
+internal import ChatelaineKeyStore
 internal import ChatelaineVocabulary
 internal import Glibc
 internal import NIOCore
@@ -11,6 +12,7 @@ package final class Doors: Sendable {
   private let threads: NIOThreadPool
   private let adminThread: NIOThreadPool
   private let listeners: [any Channel]
+  /// Made here.
   private let sockets: [DoorSocket]
   private let rooms: [LoopRoom]
   private let limits: DoorLimits
@@ -30,13 +32,15 @@ package final class Doors: Sendable {
 
   /// Opens the data door and the admin door. Blocks: for a main thread, before anyone calls.
   ///
+  /// Sockets in `passed` are used where they are; the others are made, and taken away when the doors close.
   /// `facts` is asked on the admin thread for every status call; it need not fill in the doors.
   package static func open(
     _ service: KeyService, data: DoorSocket, admin: DoorSocket, eventLoops: Int = 1, keysAtHandMax: Int = 2_000,
-    limits: DoorLimits = DoorLimits(), facts: @escaping @Sendable () -> StatusFacts
+    limits: DoorLimits = DoorLimits(), passed: PassedSockets = .none, facts: @escaping @Sendable () -> StatusFacts
   ) throws -> Doors {
-    let dataSocket = try data.bind()
-    let adminSocket = try admin.bind()
+    let dataSocket = try data.open(passed)
+    let adminSocket = try admin.open(passed)
+    let places = [data, admin].map { FilePlace($0.path) }
     let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
     let threads = NIOThreadPool(numberOfThreads: 2)
     let adminThread = NIOThreadPool(numberOfThreads: 1)
@@ -46,6 +50,9 @@ package final class Doors: Sendable {
     let acts = AdminActs(service: service) {
       var facts = facts()
       facts.doors += [dataCount.facts("data", data.path), adminCount.facts("admin", admin.path)]
+      for place in places where !place.isHeld {
+        facts.warnings.append("The socket is no longer at \(place.path), so nobody new gets in there: restart.")
+      }
       return facts
     }
     var rooms: [LoopRoom] = []
@@ -71,8 +78,8 @@ package final class Doors: Sendable {
       try first.listen(on: dataSocket, group).wait(), try second.listen(on: adminSocket, group).wait(),
     ]
     return Doors(
-      group: group, threads: threads, adminThread: adminThread, listeners: listeners, sockets: [data, admin],
-      rooms: all, limits: limits)
+      group: group, threads: threads, adminThread: adminThread, listeners: listeners,
+      sockets: [data, admin].filter { passed.byPath[$0.path] == nil }, rooms: all, limits: limits)
   }
 
   /// Takes no new connection and no new request, answers what is under way, closes everything. Blocks, and no

@@ -7,6 +7,9 @@ package enum DoorError: Error, Equatable, Sendable {
   case inUse(String)
   case notASocket(String)
   case failed(String, call: String, errno: Int32)
+  /// Of those that the service manager passed.
+  case noListener(descriptor: Int32)
+  case strayListener(String)
 
   package var sentence: String {
     switch self {
@@ -14,8 +17,12 @@ package enum DoorError: Error, Equatable, Sendable {
       "The socket path \(path) has more than \(DoorSocket.pathBytesMax) bytes: choose a shorter one."
     case .inUse(let path): "Another service answers at \(path): stop it, or choose another path."
     case .notASocket(let path): "\(path) is there and is no socket: move it away."
+    case .noListener(let descriptor):
+      "Descriptor \(descriptor) from the service manager is no Unix stream socket that listens at a path: mend its unit."
+    case .strayListener(let path):
+      "The service manager listens at \(path), which is no socket of the configuration: make ListenStream= and its path the same."
     case .failed(let path, let call, let errno):
-      "The socket \(path) cannot be opened (\(call) failed with errno \(errno)): check the directory and its owner."
+      "The socket \(path) cannot be opened (\(call) failed: \(unsafe String(cString: ch_error_text(errno)))): check the directory and its owner."
     }
   }
 }
@@ -36,10 +43,16 @@ package struct DoorSocket: Sendable {
     self.gid = gid
   }
 
+  /// The service manager's socket where it has one at this path, else one that is made now.
+  func open(_ passed: PassedSockets) throws(DoorError) -> CInt {
+    if let descriptor = passed.byPath[path] { return descriptor }
+    return try bind()
+  }
+
   /// A bound socket, which only has to listen. A socket file that a killed service left behind is replaced; call
   /// with the log's lock held.
-  func bind() throws(DoorError) -> CInt {
-    let temporary = path + ".new"
+  private func bind() throws(DoorError) -> CInt {
+    let temporary = temporaryPath
     guard temporary.utf8.count <= Self.pathBytesMax else { throw .pathTooLong(path) }
     try checkPlace()
     unsafe unlink(temporary)
@@ -56,6 +69,9 @@ package struct DoorSocket: Sendable {
       throw error
     }
   }
+
+  /// No longer than the path, for which there may be just room.
+  private var temporaryPath: String { path.dropLast() + (path.utf8.last == UInt8(ascii: "~") ? "-" : "~") }
 
   private func check(_ status: CInt, _ call: String) throws(DoorError) {
     guard status == 0 else { throw .failed(path, call: call, errno: errno) }

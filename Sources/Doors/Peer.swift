@@ -1,5 +1,6 @@
 package import ChatelaineAccessPolicy
 internal import CLinux
+internal import ChatelaineSocketBuffers
 internal import ChatelaineVocabulary
 internal import Glibc
 internal import NIOCore
@@ -14,14 +15,12 @@ package struct Peer: Sendable {
   /// Asks the kernel. nil where the socket has no peer.
   static func of(_ channel: any Channel) -> EventLoopFuture<Peer?> {
     guard let socket = channel as? any SocketOptionProvider else { return channel.eventLoop.makeSucceededFuture(nil) }
-    let credentials: EventLoopFuture<ch_credentials> = socket.unsafeGetSocketOption(
-      level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
     let handle: EventLoopFuture<CInt> = socket.unsafeGetSocketOption(
       level: .socket, name: NIOBSDSocket.Option(rawValue: CInt(CH_SO_PEERPIDFD)))
-    return credentials.and(handle.recover { _ in -1 }).map { credentials, handle in
+    return PeerCredentials.of(channel).and(handle.recover { _ in -1 }).map { credentials, handle in
+      defer { if handle >= 0 { close(handle) } }
+      guard let credentials else { return nil }
       let unit = unit(of: credentials.pid, handle: handle)
-      if handle >= 0 { close(handle) }
-      guard credentials.uid != UInt32.max else { return nil }
       return Peer(
         principal: Principal(uid: credentials.uid, gid: credentials.gid), pid: UInt32(max(0, credentials.pid)),
         unit: unit)

@@ -120,6 +120,10 @@ package struct StatusFacts: Sendable {
     if status.isLogPoisoned { warnings.append("The log's disk failed a sync: nothing is answered until a restart.") }
     if status.isLogRefusing { warnings.append("The log cannot be written, the disk may be full: nothing is answered.") }
     if let halt = status.changesHaltedBy { warnings.append(halt.sentence) }
+    if let fault = status.fault {
+      let times = fault.times == 1 ? "once" : "\(fault.times) times"
+      warnings.append("Callers were refused for a fault here, \(times), last at \(fault.last.rfc3339): \(fault.sentence)")
+    }
     return warnings
   }
 }

@@ -77,6 +77,7 @@ extension LogError {
     switch self {
     case .corrupt: .data
     case .storage(let failure) where failure.call == .open: .noInput
+    case .noLog: .noInput
     case .storage: .inputOutput
     }
   }
@@ -84,7 +85,8 @@ extension LogError {
   fileprivate var sentence: String {
     switch self {
     case .storage(let failure):
-      "\(printable(failure.path)): \(failure.call.rawValue) failed (errno \(failure.errno)): check the path, its permissions and the disk"
+      "\(printable(failure.path)): \(failure.call.rawValue) failed (\(failure.reason)): check the path, its permissions and the disk"
+    case .noLog(let path): "\(printable(path)): there is no log here: name the directory of one"
     case .corrupt(let fault, let file):
       "TAMPERED: \(printable(file)) at offset \(fault.offset): \(fault.sentence). Keep the files; compare with a backup"
     }
@@ -96,12 +98,14 @@ extension StartError {
     switch self {
     case .log(.storage(let failure)) where failure.call == .lock: .busy
     case .log(.storage(let failure)) where failure.call != .open: .inputOutput
-    case .log(.storage), .store(.missing): .noInput
-    case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .otherLog, .storeRolledBack,
-      .logRolledBack,
-      .storeDiffers:
+    case .log(.storage), .log(.noLog), .store(.missing): .noInput
+    case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .store(.masterKey), .otherLog, .storeRolledBack,
+      .logRolledBack, .storeDiffers:
       .data
     case .store(.exists): .cannotCreate
+    case .store(.inUse), .store(.busy): .busy
+    case .store(.place): .noPermission
+    case .store(.database): .inputOutput
     case .store, .service, .selfTest: .configuration
     }
   }

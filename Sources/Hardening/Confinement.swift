@@ -18,7 +18,7 @@ extension Hardening {
     let reason = errno
     return Measure(
       .landlock, status == 0, held: "ABI \(abi), \(writable.count) paths to write, \(readable.count) to read",
-      otherwise: "landlock(7) was refused, errno \(reason)")
+      otherwise: "landlock(7) was refused: \(unsafe String(cString: ch_error_text(reason)))")
   }
 
   /// After `close`. Forbids for good, in every thread, what the process never does: execute, connect,
@@ -29,7 +29,7 @@ extension Hardening {
     return Measure(
       .seccomp, status == 0, held: "no exec, connect, ptrace, mount, bpf, keyctl, io_uring",
       otherwise: status > 0
-        ? "thread \(status) could not be confined" : "seccomp(2) was refused, errno \(reason)")
+        ? "thread \(status) could not be confined" : "seccomp(2) was refused: \(unsafe String(cString: ch_error_text(reason)))")
   }
 
   /// Lends `texts` as the NULL-terminated array that C wants.

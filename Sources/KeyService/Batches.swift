@@ -180,7 +180,7 @@ extension AuditEntry {
     guard let first = items.first(where: { $0.outcome != .ok }) else { return }
     outcome = items.allSatisfy { $0.outcome == .denied } ? .denied : .failed
     reason = first.reason
-    if items.allSatisfy({ $0.reason == .policy }) { entryClass = .refusal }
+    if items.allSatisfy({ $0.reason == .policy }) { noteThatNoRuleAllows() }
   }
 }
 

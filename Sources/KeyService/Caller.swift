@@ -1,7 +1,9 @@
 package import ChatelaineAccessPolicy
+package import ChatelaineAuditLog
 package import ChatelaineAuditTrail
 internal import ChatelainePrimitives
 package import ChatelaineVocabulary
+internal import Synchronization
 
 /// Who asks, as the log names them, and what the policy lets them do: the same for a whole connection.
 package struct Caller: Sendable {
@@ -54,6 +56,8 @@ package struct RequestTags: Sendable {
   /// On whose behalf, and why.
   package var actor: [UInt8]
   package var purpose: [UInt8]
+  /// Told of the entry that an act comes to.
+  package var noted: NotedEntry?
 
   /// A request id is drawn where the caller gave none; on an event loop `DataPath.drawIdentifier()` is
   /// quicker.
@@ -68,6 +72,18 @@ package struct RequestTags: Sendable {
     entry.actor = actor
     entry.purpose = purpose
   }
+}
+
+/// The entry of an act, be it a refusal: where a door finds the receipt, for which a thrown error has no room.
+package final class NotedEntry: Sendable {
+  private let entry = Mutex<AppendedEntry?>(nil)
+
+  package init() {}
+
+  /// nil where none was made durable.
+  package var last: AppendedEntry? { entry.withLock { $0 } }
+
+  func note(_ appended: AppendedEntry) { entry.withLock { $0 = appended } }
 }
 
 extension AuditEntry {

@@ -27,7 +27,7 @@ extension KeyService {
   ) throws(StartError) -> CheckReport {
     try selfTest()
     let store: KeyStore
-    do throws(KeyStoreError) { store = try openStore(storePath, masterKeys) } catch { throw .store(error) }
+    do throws(KeyStoreError) { store = try openStore(storePath, masterKeys, for: .checking) } catch { throw .store(error) }
     defer { try? store.close() }
     let records: Int
     do throws(KeyStoreError) {

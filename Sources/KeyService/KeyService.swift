@@ -23,6 +23,7 @@ package final class KeyService: Sendable {
   /// What threads opened before a state change is stale after it.
   let epochs = KeyEpochs()
   let holders = KeyHolders()
+  let faults: FoundFaults
   private let revocationSecondsMax: Int
   let policies: Mutex<AccessPolicy>
   let policyCounter = Atomic<UInt64>(1)
@@ -32,8 +33,10 @@ package final class KeyService: Sendable {
 
   init(
     store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, policy: AccessPolicy, clock: LogClock,
-    revocationSecondsMax: Int = Limits.revocationSecondsMax
+    revocationSecondsMax: Int = Limits.revocationSecondsMax,
+    onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
   ) {
+    faults = FoundFaults(onFault)
     self.revocationSecondsMax = revocationSecondsMax
     policies = Mutex(policy)
     self.store = store
@@ -110,6 +113,7 @@ package final class KeyService: Sendable {
       Result { () throws(ServiceError) in
         if let halt { throw halt }
         do throws(ServiceError) { return try self.changeAlone(subject, by: caller, tags, plan) } catch {
+          self.found(error)
           if case .mustRestart = error {
             halt = error
             haltCause.withLock { $0 = error }
@@ -137,10 +141,10 @@ package final class KeyService: Sendable {
       outcome = outcomeEntry(subject, caller, tags, intent)
       outcome.outcome = .failed
       outcome.reason = error.reason
-      _ = try appendOutcome(outcome)
+      _ = try appendOutcome(outcome, tags)
       throw error.error
     }
-    return try appendOutcome(outcome)
+    return try appendOutcome(outcome, tags)
   }
 
   private func commit(
@@ -179,8 +183,12 @@ package final class KeyService: Sendable {
 
   /// why: "unavailable" would say that nothing was done, and a later change would bury the intent that
   /// the store holds.
-  private func appendOutcome(_ entry: AuditEntry) throws(ServiceError) -> AppendedEntry {
-    do throws(ServiceError) { return try append(entry) } catch {
+  private func appendOutcome(_ entry: AuditEntry, _ tags: RequestTags) throws(ServiceError) -> AppendedEntry {
+    do throws(ServiceError) {
+      let outcome = try append(entry)
+      tags.noted?.note(outcome)
+      return outcome
+    } catch {
       throw .mustRestart(reason: "the log did not take the outcome of a change; the next start notes it")
     }
   }

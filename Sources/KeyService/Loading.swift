@@ -13,7 +13,10 @@ extension KeyService {
     let stamp = epochs.stamp(of: request.tenant)
     do throws(Refusal) {
       return LoadedKey(request: request, found: .key(try open(request)), stamp: stamp)
-    } catch { return LoadedKey(request: request, found: .refused(error), stamp: stamp) }
+    } catch {
+      found(error.error)
+      return LoadedKey(request: request, found: .refused(error), stamp: stamp)
+    }
   }
 
   private func open(_ request: KeyRequest) throws(Refusal) -> OpenedKey {

@@ -1,6 +1,7 @@
 package import ChatelaineAccessPolicy
 package import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
+internal import ChatelainePrimitives
 internal import ChatelaineVocabulary
 internal import Synchronization
 
@@ -12,16 +13,32 @@ extension KeyService {
   package func grants(to principal: Principal) -> Grants { policy.grants(to: principal) }
 
   /// Takes a new policy into use, once the log has it. Callers' grants are asked for anew when `policyEpoch` changes.
+  ///
+  /// `file` is the file that it was read from: its hash is in the entry, so that a copy can be held against it.
   package func reloadPolicy(
-    _ policy: AccessPolicy, by caller: Caller, _ tags: RequestTags
+    _ policy: AccessPolicy, file: [UInt8], by caller: Caller, _ tags: RequestTags
   ) throws(ServiceError) -> AppendedEntry {
     var entry = entry(.service, Subject(operation: .policyReload), caller, tags)
     entry.outcome = .ok
-    entry.details = [.init(.count, ByteWriter.u64Bytes(UInt64(policy.rules.count)))]
+    entry.details = [
+      .init(.count, ByteWriter.u64Bytes(UInt64(policy.rules.count))),
+      .init(.policyHash, SHA256.hash(file.span).bytes),
+    ]
     let appended = try append(entry)
     policies.withLock { $0 = policy }
     policyCounter.wrappingAdd(1, ordering: .acquiringAndReleasing)
     return appended
+  }
+
+  /// Notes that a new policy was refused, and the old one stays. `file` is nil where there was none to read.
+  package func noteRefusedPolicy(
+    file: [UInt8]?, by caller: Caller, _ tags: RequestTags
+  ) throws(ServiceError) -> AppendedEntry {
+    var entry = entry(.service, Subject(operation: .policyReload), caller, tags)
+    entry.outcome = .failed
+    entry.reason = .malformed
+    if let file { entry.details = [.init(.policyHash, SHA256.hash(file.span).bytes)] }
+    return try append(entry)
   }
 
   /// Lets pass what a rule allows, and puts the rule into the subject; else notes the refusal. What is not allowed
@@ -38,9 +55,11 @@ extension KeyService {
   func note(
     _ refusal: Refusal, _ subject: Subject, by caller: Caller, _ tags: RequestTags
   ) throws(ServiceError) -> ServiceError {
+    found(refusal.error)
     var entry = entry(.refusal, subject, caller, tags)
     entry.note(refusal)
-    _ = try append(entry)
+    let noted = try append(entry)
+    tags.noted?.note(noted)
     return refusal.error
   }
 }

@@ -14,6 +14,8 @@ package struct ServiceStatus: Sendable {
   package let isLogRefusing: Bool
   /// Why no state change is taken until a restart; nil where all is well.
   package let changesHaltedBy: ServiceError?
+  /// What was last found that is not as it should be; nil where all is well.
+  package let fault: FoundFault?
   package let policyEpoch: UInt64
   package let policyRules: Int
 }
@@ -28,9 +30,13 @@ extension KeyService {
     return ServiceStatus(
       storeHead: storeHead, primaryMasterVersion: store.storeRow.primaryMasterVersion, logHead: logHead,
       isLogPoisoned: log.isPoisoned, isLogRefusing: log.isRefusing,
-      changesHaltedBy: changesHaltedBy, policyEpoch: policyEpoch,
+      changesHaltedBy: changesHaltedBy ?? (store.isInPlace ? nil : Self.storeIsGone), fault: faults.last,
+      policyEpoch: policyEpoch,
       policyRules: policy.rules.count)
   }
+
+  private static let storeIsGone = ServiceError.mustRestart(
+    reason: "the key store's file was removed or replaced while it was open: put it back first")
 
   /// Tenants that the caller may know of, in order of their ids, a page of at most `limit`; and where the next page
   /// begins, nil at the end.

@@ -44,8 +44,15 @@ func telling<Value>(_ body: () throws(Refusal) -> Value) throws(ServiceError) ->
 
 extension AuditEntry {
   mutating func note(_ refusal: Refusal) {
-    if refusal.isPolicy { entryClass = .refusal }
+    if refusal.isPolicy { noteThatNoRuleAllows() }
     outcome = refusal.outcome
     reason = refusal.reason
+  }
+
+  /// why: what let a ciphertext be looked at may not allow its key.
+  mutating func noteThatNoRuleAllows() {
+    entryClass = .refusal
+    rule = []
+    role = []
   }
 }

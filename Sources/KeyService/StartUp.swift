@@ -26,9 +26,10 @@ package enum StartError: Error, Equatable, Sendable {
   package var sentence: String {
     switch self {
     case .log(.storage(let failure)) where failure.call == .lock:
-      "Another service is using the log (\(failure.path)): stop it first."
+      "Another service\(processText(failure.holder)) is using the log (\(failure.path)): stop it first."
     case .log(.storage(let failure)):
-      "The log at \(failure.path) cannot be used (\(failure.call.rawValue) failed with errno \(failure.errno)): check path, permissions and disk."
+      "The log at \(failure.path) cannot be used (\(failure.call.rawValue) failed: \(failure.reason)): check path, permissions and disk."
+    case .log(.noLog(let path)): "There is no log in \(path): name its directory, or restore it."
     case .log(.corrupt(let fault, let file)):
       "The log is corrupt in \(file) at offset \(fault.offset): \(fault.sentence). Run `chatelaine audit verify`, keep the files, restore a backup."
     case .store(let error): error.sentence
@@ -46,6 +47,9 @@ package enum StartError: Error, Equatable, Sendable {
     }
   }
 }
+
+/// A process as a sentence names it; nothing where it is not known.
+private func processText(_ process: Int32) -> String { process > 0 ? " (process \(process))" : "" }
 
 /// What a start found.
 package struct StartReport: Sendable {
@@ -115,7 +119,8 @@ extension KeyService {
     masterKeys: MasterKeySet,
     policy: AccessPolicy = .empty, clock: LogClock = .system,
     revocationSecondsMax: Int = Limits.revocationSecondsMax,
-    onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }
+    onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in },
+    onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
   ) throws(StartError) -> (KeyService, StartReport) {
     try selfTest()
     let store: KeyStore
@@ -140,7 +145,7 @@ extension KeyService {
       if !isTold { history = try StoreHistory(readingAll: storage) }
       let service = KeyService(
         store: store, log: log, masterKeys: masterKeys, policy: policy, clock: clock,
-        revocationSecondsMax: revocationSecondsMax)
+        revocationSecondsMax: revocationSecondsMax, onFault: onFault)
       var report = StartReport(recovery: recovery)
       report.hasReadWholeLog = !isTold
       report.resolved = try service.reconcile(history)
@@ -154,8 +159,10 @@ extension KeyService {
     }
   }
 
-  static func openStore(_ path: String, _ masterKeys: MasterKeySet) throws(KeyStoreError) -> KeyStore {
-    try KeyStore.open(path: path) { (wrapping) throws(KeyStoreError) in
+  static func openStore(
+    _ path: String, _ masterKeys: MasterKeySet, for use: KeyStore.Use = .serving
+  ) throws(KeyStoreError) -> KeyStore {
+    try KeyStore.open(path: path, for: use) { (wrapping) throws(KeyStoreError) in
       guard wrapping.keyringID == masterKeys.keyringID else {
         throw .masterKey(.otherKeyring(store: wrapping.keyringID, keyring: masterKeys.keyringID))
       }

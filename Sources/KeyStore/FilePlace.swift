@@ -1,22 +1,22 @@
 internal import Glibc
 
-/// Which file is at a path: SQLite goes on writing to one that was removed or replaced, and nobody would see it again.
-struct FilePlace {
-  private struct Identity: Equatable {
+/// Which file is at a path: who has one open goes on using it when it was removed or replaced, and nobody else sees it.
+package struct FilePlace: Sendable {
+  private struct Identity: Equatable, Sendable {
     let device: UInt64
     let inode: UInt64
   }
 
-  private let path: String
+  package let path: String
   private let identity: Identity?
 
-  init(_ path: String) {
+  package init(_ path: String) {
     self.path = path
     identity = Self.identity(path)
   }
 
   /// Whether the file that was opened is still the one at its path.
-  var isHeld: Bool { identity != nil && Self.identity(path) == identity }
+  package var isHeld: Bool { identity != nil && Self.identity(path) == identity }
 
   private static func identity(_ path: String) -> Identity? {
     var facts = stat()

@@ -31,6 +31,8 @@ package final class KeyStore: Sendable {
     var isUncertain = false
   }
 
+  /// Before the database, which is closed first.
+  private let lock: StoreLock
   let pool: DatabasePool
   /// Where the file was when it was opened.
   let place: FilePlace
@@ -39,14 +41,21 @@ package final class KeyStore: Sendable {
   /// Held over a whole change, in which the store may be read: never taken with `state` held.
   let changing = Mutex<Void>(())
 
-  init(pool: DatabasePool, authenticator: consuming RowAuthenticator, head: StoreHeadRow, tree: BucketTree) {
+  init(
+    path: String, lock: StoreLock, pool: DatabasePool, authenticator: consuming RowAuthenticator, head: StoreHeadRow,
+    tree: BucketTree
+  ) {
+    self.lock = lock
     self.pool = pool
-    place = FilePlace(pool.path)
+    place = FilePlace(path)
     self.authenticator = authenticator
     state = Mutex(State(head: head, tree: tree))
   }
 
   package var head: Head { state.withLock { Head($0.head) } }
+
+  /// Whether the file that was opened is still the one at its path: else no change is taken.
+  package var isInPlace: Bool { place.isHeld }
 
   package var storeRow: StoreHeadRow { state.withLock { $0.head } }
 
@@ -56,6 +65,7 @@ package final class KeyStore: Sendable {
     // a copy of the file alone would be an old store, and what was erased would stay in the journal.
     pool.invalidateReadOnlyConnections()
     try translating("closing the store") { try pool.close() }
+    lock.release()
   }
 
   // MARK: Reading

@@ -4,6 +4,10 @@ package import ChatelaineVocabulary
 package enum KeyStoreError: Error, Equatable, Sendable {
   /// No database at the path.
   case missing(path: String)
+  /// Another process serves from it; 0 where it is not known which.
+  case inUse(path: String, holder: Int32)
+  /// What is at the path, or beside it, is not this user's file alone.
+  case place(path: String, Place)
   /// There is a database already.
   case exists(path: String)
   /// The file is a database of something else.
@@ -27,6 +31,13 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   /// The cryptographic library failed to start.
   case cipherUnavailable
 
+  package enum Place: Equatable, Sendable {
+    case symlink
+    case notAFile
+    case owner(UInt32, ours: UInt32)
+    case mode(UInt32)
+  }
+
   package enum MasterKeyMismatch: Equatable, Sendable {
     case otherKeyring(store: Identifier, keyring: Identifier)
     case missingVersion(UInt32)
@@ -37,6 +48,14 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   package var sentence: String {
     switch self {
     case .missing(let path): "No key store at \(path): create one with `chatelaine init`."
+    case .inUse(let path, let holder):
+      "Another service\(holder > 0 ? " (process \(holder))" : "") is using the key store (\(path)): stop it first."
+    case .place(let path, .symlink): "\(path) is a symbolic link: put the key store's file itself there."
+    case .place(let path, .notAFile): "\(path) is no regular file: put the key store's file itself there."
+    case .place(let path, .owner(let owner, let ours)):
+      "\(path) belongs to uid \(owner), and this process is uid \(ours): chown it, or run as its owner."
+    case .place(let path, .mode(let mode)):
+      "\(path) has mode 0\(String(mode, radix: 8)) and lets others in: chmod 0600."
     case .exists(let path): "There is a key store at \(path) already: nothing was changed."
     case .notAStore(let path): "\(path) is not a key store of Chatelaine: name another path."
     case .newerSchema(let found, let known):

@@ -70,6 +70,7 @@ extension KeyStore {
       preconditionFailure("a store key is wrapped as one")
     }
     try makePrivateFile(path)
+    let lock = try StoreLock(path)
     let pool = try openPool(path: path)
     try translating("creating the store") { try pool.writeWithoutTransaction { try Schema.migrate($0) } }
     let head = StoreHeadRow(
@@ -78,7 +79,7 @@ extension KeyStore {
       primaryMasterVersion: creation.master.version, wrappedStoreKey: wrapped)
     let derivation = storeKey.withBytes { DerivationKey($0) }
     let store = KeyStore(
-      pool: pool, authenticator: RowAuthenticator(storeKey: derivation), head: head,
+      path: path, lock: lock, pool: pool, authenticator: RowAuthenticator(storeKey: derivation), head: head,
       tree: BucketTree(digests: [Digest](repeating: Bucket.emptyDigest, count: Bucket.count)))
     _ = try store.change(intentSequence: creation.logSequence, intentLeafHash: creation.logLeafHash) { change in
       change.put(creation.master)
@@ -86,11 +87,23 @@ extension KeyStore {
     return store
   }
 
+  /// What a store is opened for.
+  package enum Use: Sendable {
+    case serving
+    /// Nothing on the disk is changed, and nothing can be.
+    case checking
+  }
+
   /// Opens a store: the master key first, then the store's own row, then the root over all rows.
-  package static func open(path: String, storeKey opener: StoreKeyOpener) throws(KeyStoreError) -> KeyStore {
+  package static func open(
+    path: String, for use: Use = .serving, storeKey opener: StoreKeyOpener
+  ) throws(KeyStoreError) -> KeyStore {
     guard unsafe access(path, F_OK) == 0 else { throw .missing(path: path) }
+    try StoreFiles.checkKinds(path)
+    let lock = try StoreLock(path)
     try Schema.checkFile(path)
-    let stored = try readHead(path)
+    try StoreFiles.checkOwner(path)
+    let stored = try readHead(path, for: use)
     let head = stored.head
     let storeKey = try opener(
       StoreKeyWrapping(
@@ -102,9 +115,11 @@ extension KeyStore {
     guard authenticator.mac(of: head) == stored.mac else { throw .tampered(record: "the store") }
     let tree = BucketTree(digests: stored.bucketDigests)
     guard tree.root == head.root else { throw .rootMismatch(generation: head.generation) }
-    let pool = try openPool(path: path)
-    try translating("migrating the store") { try pool.writeWithoutTransaction { try Schema.migrate($0) } }
-    let store = KeyStore(pool: pool, authenticator: authenticator, head: head, tree: tree)
+    let pool = try use == .checking ? openUntouched(path) : openPool(path: path)
+    if use == .serving {
+      try translating("migrating the store") { try pool.writeWithoutTransaction { try Schema.migrate($0) } }
+    }
+    let store = KeyStore(path: path, lock: lock, pool: pool, authenticator: authenticator, head: head, tree: tree)
     // The version that wraps the store key, checked like any row.
     let version = head.wrappedStoreKey.wrappingKey.version
     guard try store.masterVersion(version) != nil else { throw .tampered(record: "master key version \(version)") }
@@ -113,14 +128,25 @@ extension KeyStore {
 
   /// why: a pool writes as soon as it is opened (GRDB makes and drops a table); a store that is refused
   /// stays as it was. A connection that may write takes its journal away again when it is closed.
-  private static func readHead(_ path: String) throws(KeyStoreError) -> StoredHead {
+  private static func readHead(_ path: String, for use: Use) throws(KeyStoreError) -> StoredHead {
     try translating("reading the store") {
       var configuration = Configuration()
       configuration.busyMode = .timeout(5)
-      let queue = try DatabaseQueue(path: path, configuration: configuration)
+      let untouched = Untouched(path)
+      let queue = switch use {
+      case .serving: try DatabaseQueue(path: path, configuration: configuration)
+      case .checking: try DatabaseQueue(path: untouched.path, configuration: untouched.configuration)
+      }
       let head = Result { try queue.read { try StoredHead($0, path: path) } }
       try queue.close()
       return try head.get()
+    }
+  }
+
+  private static func openUntouched(_ path: String) throws(KeyStoreError) -> DatabasePool {
+    let untouched = Untouched(path)
+    return try translating("opening the store") {
+      try DatabasePool(path: untouched.path, configuration: untouched.configuration)
     }
   }
 

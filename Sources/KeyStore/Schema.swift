@@ -36,9 +36,12 @@ enum Schema {
   private static func objects(_ database: Database) throws -> [String: String] {
     var objects: [String: String] = [:]
     let rows = try Row.fetchCursor(database, sql: "SELECT type, name, tbl_name, sql FROM sqlite_schema")
-    while let row = try rows.next() { objects["\(row[0] as DatabaseValue) \(row[1] as DatabaseValue)"] = row.description }
+    while let row = try rows.next() { objects["\(text(row[0])) \(text(row[1]))"] = row.description }
     return objects
   }
+
+  /// As it is: how it goes to a terminal is settled where it is printed.
+  private static func text(_ value: DatabaseValue) -> String { String.fromDatabaseValue(value) ?? "NULL" }
 
   // why: the indexes lead to rows and hold no MAC: a bucket is checked by what the rows themselves hold.
   private static let migrations: [(Int, String)] = [

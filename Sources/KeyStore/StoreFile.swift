@@ -28,15 +28,13 @@ private struct FileMarks {
     application = Self.number(header, at: 68)
     version = Self.number(header, at: 60)
     // why: after a crash the newest header is still in the journal, and nobody's database is changed by reading.
-    guard let journal = FileManager.default.contents(atPath: path + "-wal"), !journal.isEmpty else { return }
-    try readThroughJournal(path)
+    if StoreFiles.hasJournal(path) { try readThroughJournal(path) }
   }
 
   private mutating func readThroughJournal(_ path: String) throws(KeyStoreError) {
-    var configuration = Configuration()
-    configuration.readonly = true
+    let untouched = Untouched(path)
     (application, version) = try translating("opening the store") {
-      try DatabaseQueue(path: path, configuration: configuration).read { database in
+      try DatabaseQueue(path: untouched.path, configuration: untouched.configuration).read { database in
         (
           try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0,
           try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0

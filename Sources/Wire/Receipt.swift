@@ -41,8 +41,9 @@ package struct WireReceipt: Equatable, Sendable {
     for shift in stride(from: 56, through: 0, by: -8) { output.append(UInt8(truncatingIfNeeded: word >> UInt64(shift))) }
   }
 
+  /// Parses a receipt; one that names no log or no entry is none.
   package init(_ bytes: Span<UInt8>, in range: Range<Int>) throws(MalformedBytes) {
-    var (logID, epoch, sequence, leafHash) = (Identifier.zero, UInt32(0), UInt64(0), Digest.zero)
+    var (logID, epoch, sequence, leafHash): (Identifier?, UInt32, UInt64, Digest?) = (nil, 0, 0, nil)
     var reader = ProtobufReader(range)
     while let field = try reader.next(bytes) {
       switch (field.number, field.value) {
@@ -59,6 +60,7 @@ package struct WireReceipt: Equatable, Sendable {
       default: break
       }
     }
+    guard let logID, let leafHash else { throw MalformedBytes() }
     self.init(logID: logID, epoch: epoch, sequence: sequence, leafHash: leafHash)
   }
 }

@@ -50,6 +50,7 @@ enum Drill {
       let sequence = fault.sequence.map(String.init) ?? "-"
       stop(
         .corrupt, "corrupt: \(fault.sentence) (file \(file), offset \(fault.offset), sequence \(sequence))")
+    case .noLog(let path): stop(.failed, "failed: no log in \(path)")
     case .storage(let failure): stop(failure)
     }
   }
@@ -58,7 +59,7 @@ enum Drill {
     let status: Status = failure.call == .lock && failure.errno == EWOULDBLOCK ? .locked : .failed
     stop(
       status,
-      "\(status == .locked ? "locked" : "failed"): \(failure.call) \(failure.path): errno \(failure.errno)")
+      "\(status == .locked ? "locked" : "failed"): \(failure.call) \(failure.path): \(failure.reason)")
   }
 
   /// One write(2) where it fits the pipe.

@@ -46,7 +46,7 @@ final class DrillAppend: Sendable {
           "recovered segment \(tear.segment) offset \(tear.offset) bytes \(tear.byteCount)\n",
           to: STDERR_FILENO)
       }
-      return AuditLog(writer) { Drill.stop(.failed, "poisoned: \($0.call) \($0.path): errno \($0.errno)") }
+      return AuditLog(writer) { Drill.stop(.failed, "poisoned: \($0.call) \($0.path): \($0.reason)") }
     } catch { Drill.stop(error) }
   }
 

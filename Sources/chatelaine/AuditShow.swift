@@ -44,13 +44,13 @@ struct AuditShow: ParsableCommand {
   func run() throws {
     signal(SIGPIPE, SIG_DFL)
     var reader = try LogReader(try log.open())
-    let filter = self.filter
+    var filter = self.filter
     repeat {
       let output = LineBuffer()
       // why: what was read before a fault is shown too.
       defer { output.flush() }
       let end = try reader.readAvailable(visit: { bytes in
-        guard let entry = try? AuditEntry(parsing: bytes), filter.matches(entry) else { return }
+        guard let entry = try? AuditEntry(parsing: bytes), filter.takes(entry) else { return }
         output.append(json ? JSON.object(entry.fields(leafHash: AuditEntry.leafHash(bytes))).text : entry.line)
       })
       output.flush()
@@ -138,10 +138,16 @@ extension AuditEntry {
     if !rule.isEmpty { parts.append("rule=" + EntryText.escaped(rule)) }
     if !actor.isEmpty { parts.append("actor=" + EntryText.escaped(actor)) }
     if !purpose.isEmpty { parts.append("purpose=" + EntryText.escaped(purpose)) }
-    if !items.isEmpty { parts.append("items=\(items.count)") }
+    if !items.isEmpty { parts.append(itemsText) }
     if requestID != .zero { parts.append("request=" + requestID.hex) }
     for detail in details { parts.append("\(detail.tag.word)=\(detail.valueText)") }
     return parts.joined(separator: " ")
+  }
+
+  /// A batch may have gone well in part.
+  private var itemsText: String {
+    let good = items.count { $0.outcome == .ok }
+    return "items=\(items.count)" + (good == 0 || good == items.count ? "" : " (\(good) of \(items.count) ok)")
   }
 
   fileprivate func fields(leafHash: Digest) -> [(String, JSON)] {

@@ -90,8 +90,8 @@ struct DataKeyUnwrap: AsyncParsableCommand {
     help: "Read the wrapped key, in either form, from this file. Without it: standard input.")
   var input: String?
 
-  @Option(name: .customLong("out"), help: "Write the key's 32 bytes to this file, mode 0600.")
-  var output: String?
+  @Option(help: "Write the key's 32 bytes to this file, mode 0600.")
+  var keyOut: String?
 
   @OptionGroup var context: ContextOptions
   @OptionGroup var data: DataSocketOptions
@@ -106,7 +106,7 @@ struct DataKeyUnwrap: AsyncParsableCommand {
     guard StoredForm.isWrappedDataKey(wrapped) else {
       throw ClientError(.decryptionFailed, "This is not a wrapped data key.")
     }
-    let place = try output.map { try OutputFile($0, isSecret: true) }
+    let place = try keyOut.map { try OutputFile($0, isSecret: true) }
     let connection = try await data.connect()
     let reply = try await connection.unwrapDataKey(
       wrapped, tenant: tenant, context: context.pairs, options: tags.options)

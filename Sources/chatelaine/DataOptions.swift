@@ -27,12 +27,8 @@ struct DataOptions: ParsableArguments {
   @Flag(help: "With --lines: tell progress and rate also where standard error is no terminal.")
   var progress = false
 
-  @Flag(help: "Print one line of JSON.")
+  @Flag(help: "Print one line of JSON; with --lines, one for each line, and go on behind one that fails.")
   var json = false
-
-  func validate() throws {
-    guard !lines || !json else { throw ValidationError("--lines and --json exclude each other.") }
-  }
 
   /// All of the input; a sentence where it is more than one request carries.
   func readWhole(atMost limit: Int) throws -> [UInt8] {

@@ -27,11 +27,14 @@ struct DecryptCommand: AsyncParsableCommand {
   private func runLines() async throws {
     let (tenant, context, tags) = (self.tenant, try options.context.pairs, options.tags.options)
     let words = LinesWork.Words(
-      doing: "decrypting", done: "decrypted", lineBytesMax: InputLimit.envelope, secret: true)
+      doing: "decrypting", done: "decrypted", lineBytesMax: InputLimit.envelope, secret: true
+    ) { ("plaintextBase64", base64($0)) }
+    let isText = !options.json
     try await LinesWork(options, words).run { connection, lines in
       try await LinesWork.decoded(lines) { envelopes in
         let items = envelopes.map { BatchItem($0, context: context) }
-        return try await connection.decryptBatch(items, tenant: tenant, options: tags).value.map(Self.oneLine)
+        let results = try await connection.decryptBatch(items, tenant: tenant, options: tags).value
+        return isText ? results.map(Self.oneLine) : results
       }
     }
   }

@@ -37,7 +37,8 @@ struct EncryptCommand: AsyncParsableCommand {
   private func runLines() async throws {
     let (name, context, tags) = (self.name, try options.context.pairs, options.tags.options)
     let words = LinesWork.Words(
-      doing: "encrypting", done: "encrypted", lineBytesMax: InputLimit.plaintext, secret: false)
+      doing: "encrypting", done: "encrypted", lineBytesMax: InputLimit.plaintext, secret: false
+    ) { ("envelope", .string(String(decoding: $0, as: UTF8.self))) }
     try await LinesWork(options, words).run { connection, lines in
       let items = lines.map { BatchItem($0, context: context) }
       let reply = try await connection.encryptBatch(items, tenant: name.tenant, key: name.key, options: tags)

@@ -2,42 +2,52 @@ internal import ArgumentParser
 internal import ChatelaineEnvelopes
 internal import ChatelaineVocabulary
 
-/// `chatelaine envelope inspect`: what an envelope says of itself; needs no key and opens nothing.
+/// `chatelaine envelope inspect`: what an envelope or a wrapped key says of itself; needs no key and opens nothing.
 struct EnvelopeInspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "inspect", abstract: "Shows what an envelope says of itself. Needs no key.")
+    commandName: "inspect", abstract: "Shows what an envelope, a local one or a wrapped key says of itself. Needs no key.")
 
-  @Argument(help: "A file with an envelope in binary or text form, or - for standard input.")
-  var file = "-"
+  @Argument(help: "A file with an envelope or a wrapped key, in binary or text form, or - for standard input.")
+  var file: String?
+
+  @Option(name: .customLong("in"), help: "The same, as other commands have it.")
+  var input: String?
 
   @Flag(help: "Print one line of JSON.")
   var json = false
 
+  func validate() throws {
+    guard file == nil || input == nil else { throw ValidationError("Name the file once: with --in or without.") }
+  }
+
   func run() throws {
-    let inspected = try InspectedEnvelope(try readInput(file))
+    let inspected = try InspectedEnvelope(try readInput(input ?? file ?? "-"))
     print(json ? JSON.object(inspected.fields).text : inspected.lines)
   }
 }
 
-/// An envelope, or a local one: a wrapped data key and the envelope sealed under it.
+/// An envelope, a wrapped key, or both: a wrapped data key and the envelope sealed under it.
 struct InspectedEnvelope {
   let isText: Bool
   let byteCount: Int
   let wrappedKey: WrappedKey?
-  let header: Envelope.Header
+  let header: Envelope.Header?
 
   /// Takes either form. A text may end with one new line, as files of text do.
   init(_ input: [UInt8]) throws(InspectError) {
     isText = input.starts(with: TextForm.prefix.utf8)
     let bytes = isText ? try Self.decode(input) : input
     byteCount = bytes.count
-    if bytes.starts(with: "CW".utf8) {
-      let local = try Self.parseLocal(bytes.span)
-      (wrappedKey, header) = (local.wrappedKey, local.header)
-    } else {
-      wrappedKey = nil
-      header = try Self.parseHeader(bytes.span)
+    guard bytes.starts(with: "CW".utf8) else {
+      (wrappedKey, header) = (nil, try Self.parseHeader(bytes.span))
+      return
     }
+    guard bytes.count > WrappedKey.byteCount else {
+      (wrappedKey, header) = (try Self.parseWrappedKey(bytes.span), nil)
+      return
+    }
+    let local = try Self.parseLocal(bytes.span)
+    (wrappedKey, header) = (local.wrappedKey, local.header)
   }
 
   private static func decode(_ text: [UInt8]) throws(InspectError) -> [UInt8] {
@@ -57,6 +67,14 @@ struct InspectedEnvelope {
     }
   }
 
+  private static func parseWrappedKey(_ bytes: Span<UInt8>) throws(InspectError) -> WrappedKey {
+    do throws(WrappedKey.Malformed) {
+      return try WrappedKey(bytes)
+    } catch {
+      throw .wrappedKey(error)
+    }
+  }
+
   private static func parseHeader(_ bytes: Span<UInt8>) throws(InspectError) -> Envelope.Header {
     do throws(Envelope.Malformed) {
       return try Envelope.parseHeader(bytes)
@@ -72,34 +90,72 @@ extension InspectedEnvelope {
   var fields: [(String, JSON)] {
     var fields: [(String, JSON)] = [
       ("form", .string(isText ? "text" : "binary")), ("bytes", .number(UInt64(byteCount))),
-      ("suite", .string(header.suite.name)), ("kind", .string(header.kind.name)),
-      ("keyId", .string(header.key.id.hex)), ("keyVersion", .number(UInt64(header.key.version))),
-      ("salt", .string(Hex.encode(header.salt.span))), ("commitment", .string(header.commitment.hex)),
-      ("plaintextBytes", .number(UInt64(header.plaintextByteCount))),
     ]
-    if let wrappedKey {
-      fields += [
-        ("wrappingKeyId", .string(wrappedKey.wrappingKey.id.hex)),
-        ("wrappingKeyVersion", .number(UInt64(wrappedKey.wrappingKey.version))),
-        ("wrappedKeySalt", .string(Hex.encode(wrappedKey.salt.span))),
-        ("wrappedKeyCommitment", .string(wrappedKey.commitment.hex)),
-      ]
-    }
-    return fields
+    if let header { fields += header.fields } else if let wrappedKey { fields += wrappedKey.fields }
+    guard let wrappedKey else { return fields }
+    return fields + [
+      ("wrappingKeyId", .string(wrappedKey.wrappingKey.id.hex)),
+      ("wrappingKeyVersion", .number(UInt64(wrappedKey.wrappingKey.version))),
+      ("wrappedKeySalt", .string(Hex.encode(wrappedKey.salt.span))),
+      ("wrappedKeyCommitment", .string(wrappedKey.commitment.hex)),
+    ]
   }
 
   var lines: String {
-    var rows = [
-      ("form", "\(isText ? "text" : "binary"), \(byteCount) bytes\(wrappedKey == nil ? "" : ", local")"),
-      ("suite", header.suite.name), ("kind", header.kind.name), ("key", header.key.id.hex),
-      ("version", String(header.key.version)), ("salt", Hex.encode(header.salt.span)),
-      ("commitment", header.commitment.hex), ("plaintext", "\(header.plaintextByteCount) bytes"),
-    ]
+    let isLocal = wrappedKey != nil && header != nil
+    var rows = [("form", "\(isText ? "text" : "binary"), \(byteCount) bytes\(isLocal ? ", local" : "")")]
+    if let header { rows += header.rows } else if let wrappedKey { rows += wrappedKey.rows }
     if let wrappedKey {
       rows.append(
         ("wrapped by", "\(wrappedKey.wrappingKey.id.hex) version \(wrappedKey.wrappingKey.version)"))
     }
     return rows.map { $0 + String(repeating: " ", count: 12 - $0.utf8.count) + $1 }.joined(separator: "\n")
+  }
+}
+
+extension Envelope.Header {
+  fileprivate var fields: [(String, JSON)] {
+    [
+      ("suite", .string(suite.name)), ("kind", .string(kind.name)),
+      ("keyId", .string(key.id.hex)), ("keyVersion", .number(UInt64(key.version))),
+      ("salt", .string(Hex.encode(salt.span))), ("commitment", .string(commitment.hex)),
+      ("plaintextBytes", .number(UInt64(plaintextByteCount))),
+    ]
+  }
+
+  fileprivate var rows: [(String, String)] {
+    [
+      ("suite", suite.name), ("kind", kind.name), ("key", key.id.hex), ("version", String(key.version)),
+      ("salt", Hex.encode(salt.span)), ("commitment", commitment.hex), ("plaintext", "\(plaintextByteCount) bytes"),
+    ]
+  }
+}
+
+extension WrappedKey {
+  fileprivate var fields: [(String, JSON)] {
+    [
+      ("kind", .string("wrapped-" + kind.name)), ("keyId", .string(key.id.hex)),
+      ("keyVersion", .number(UInt64(key.version))),
+    ]
+  }
+
+  fileprivate var rows: [(String, String)] {
+    [
+      ("kind", "wrapped-" + kind.name), ("key", key.id.hex), ("version", String(key.version)),
+      ("salt", Hex.encode(salt.span)), ("commitment", commitment.hex),
+    ]
+  }
+}
+
+extension WrappedKeyKind {
+  fileprivate var name: String {
+    switch self {
+    case .storeKey: "store-key"
+    case .tenantRoot: "tenant-root"
+    case .tenantKey: "tenant-key"
+    case .subjectKey: "subject-key"
+    case .dataKey: "data-key"
+    }
   }
 }
 

@@ -33,7 +33,7 @@ extension InspectError {
     switch self {
     case .missing: .noInput
     case .unreadable: .inputOutput
-    case .tooLarge, .text, .envelope, .local: .data
+    case .tooLarge, .text, .envelope, .wrappedKey, .local: .data
     }
   }
 }

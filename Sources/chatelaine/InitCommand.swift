@@ -5,6 +5,7 @@ internal import ChatelaineCustody
 internal import ChatelaineExits
 internal import ChatelaineKeyService
 internal import ChatelaineVocabulary
+internal import Foundation
 internal import Glibc
 
 /// `chatelaine init`: everything that a service needs, in one new directory.
@@ -14,7 +15,7 @@ struct InitCommand: ParsableCommand {
     abstract: "Makes a service's directory: configuration, policy, keyring, store, log.",
     discussion: """
       The directory is there whole or not at all. Exit status: 0 made; 64 wrong arguments; 65 passphrase; 73 it cannot \
-      be made there; 74 the disk; 77 permissions; 78 the machine.
+      be made there; 74 the disk; 75 another init is making it; 77 permissions; 78 the machine.
       """)
 
   @Argument(help: "A directory that does not exist, or is empty.")
@@ -63,14 +64,26 @@ struct InitCommand: ParsableCommand {
     files.exampleKeys = try exampleKeys.map(absolute)
     if exampleKeys != nil { printError(Keyring.exampleWarning) }
     let place = try NewDirectory(at: directory)
+    try checkSocketPaths(place.path)
     let secret = seal == .passphrase ? try passphrase.read(isNew: true) : nil
-    for leftover in place.leftovers() {
+    for leftover in try place.leftovers() {
       printError(
         "chatelaine: \(printable(leftover)) is left over from an interrupted init, and nothing uses it: remove it"
       )
     }
     let key = try place.fill { path in try make(files, in: path, secret) }
     print(InitReport(directory: place.path, key: key, seal: seal, files: files).rendered(json: json))
+  }
+
+  /// why: a service in a place where its sockets cannot be would be found out only at its start.
+  private func checkSocketPaths(_ directory: String) throws {
+    let above = directory.hasPrefix("/") ? "" : FileManager.default.currentDirectoryPath + "/"
+    let count = "\(above)\(directory)/\(InitFiles.longestSocketPath)".utf8.count
+    guard count > ConfigurationError.socketPathBytesMax else { return }
+    throw Failure(
+      .usage,
+      "\(printable(directory)): a socket there would have a path of \(count) bytes, and \(ConfigurationError.socketPathBytesMax) are the most: choose a shorter one, nothing was written"
+    )
   }
 
   /// Whom the policy calls the application, or nil for the user who runs this.
@@ -110,7 +123,7 @@ struct InitCommand: ParsableCommand {
   private func masterKeys(_ files: InitFiles, in path: String, _ secret: Passphrase?) throws -> MasterKeySet {
     let rules = Keyring.Rules(insecureExampleKeys: files.exampleKeys != nil, storePath: path + "/store")
     if let directory = files.exampleKeys { return try Keyring(at: directory, rules).open(passphrase: nil) }
-    let new = Keyring.NewVersion(seal: seal.seal, cost: cost.cost, created: .now())
+    let new = Keyring.NewVersion(seal: seal.seal, cost: cost.cost, created: LogClock.system.wall())
     _ = try Keyring.create(at: path + "/keyring", rules, new, passphrase: secret)
     return try Keyring(at: path + "/keyring", rules).open(passphrase: secret)
   }

@@ -18,6 +18,7 @@ struct InitFiles {
   /// Another user must come through to the data socket.
   var folderMode: UInt32 { application == nil ? 0o700 : 0o711 }
   var fileMode: UInt32 { application == nil ? 0o600 : 0o644 }
+  static let longestSocketPath = "run/admin.sock"
   private var dataSocketMode: String { application == nil ? "0600" : "0666" }
 
   var configuration: String {

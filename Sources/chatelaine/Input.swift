@@ -9,6 +9,7 @@ enum InspectError: Error, Equatable {
   case tooLarge(path: String)
   case text(TextForm.Malformed)
   case envelope(Envelope.Malformed)
+  case wrappedKey(WrappedKey.Malformed)
   case local(LocalEnvelope.Malformed)
 
   var sentence: String {
@@ -16,10 +17,11 @@ enum InspectError: Error, Equatable {
     case .missing(let path):
       "\(printable(path)): there is no such file: name a file with an envelope, or - for standard input"
     case .unreadable(let path, let errno):
-      "\(printable(path)): it cannot be read (errno \(errno)): mend that and try again"
+      "\(printable(path)): it cannot be read (\(systemText(errno))): mend that and try again"
     case .tooLarge(let path): "\(printable(path)): more than \(inputBytesMax) bytes: this is no envelope"
     case .text(let reason): "malformed: not the text form of an envelope (\(reason))"
     case .envelope(let reason): "malformed: not an envelope (\(reason))"
+    case .wrappedKey(let reason): "malformed: not a wrapped key (\(reason))"
     case .local(let reason): "malformed: not a local envelope (\(reason))"
     }
   }

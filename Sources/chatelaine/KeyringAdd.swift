@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import ChatelaineAuditLog
 internal import ChatelaineCustody
 internal import ChatelaineVocabulary
 
@@ -20,7 +21,7 @@ struct KeyringAdd: ParsableCommand {
     var secret = try passphrase.read(for: headers)
     if secret == nil, seal == .passphrase { secret = try passphrase.read(isNew: true) }
     let key = try ring.add(
-      Keyring.NewVersion(seal: seal.seal, cost: cost.cost, created: .now()), passphrase: secret)
+      Keyring.NewVersion(seal: seal.seal, cost: cost.cost, created: LogClock.system.wall()), passphrase: secret)
     print(NewKeyReport(key: key, seal: seal, directory: ring.path).rendered(json: keyring.json))
   }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import ChatelaineAuditLog
 internal import ChatelaineCustody
 internal import ChatelaineVocabulary
 
@@ -22,7 +23,7 @@ struct KeyringInit: ParsableCommand {
   func run() throws {
     let rules = keyring.rules()
     try Keyring.checkAbsent(at: keyring.directory, rules)
-    let new = Keyring.NewVersion(seal: seal.seal, cost: cost.cost, created: .now())
+    let new = Keyring.NewVersion(seal: seal.seal, cost: cost.cost, created: LogClock.system.wall())
     let key = try Keyring.create(
       at: keyring.directory, rules, new, passphrase: seal == .passphrase ? passphrase.read(isNew: true) : nil)
     print(NewKeyReport(key: key, seal: seal, directory: keyring.directory).rendered(json: keyring.json))

@@ -15,6 +15,8 @@ struct LinesWork {
     let lineBytesMax: Int
     /// Whether the results are.
     let secret: Bool
+    /// A result as --json has it.
+    let json: ([UInt8]) -> (String, JSON)
   }
 
   /// What becomes of one batch: a result for each line, or for those up to the first that failed.
@@ -43,26 +45,62 @@ struct LinesWork {
     let meter = LinesMeter(words, total: input.byteCount, isWanted: options.progress)
     var reader = LineReader(input, lineBytesMax: words.lineBytesMax)
     var underWay: [UnderWay] = []
+    var failure: LineFailure?
     defer { for one in underWay { one.results.cancel() } }
     while true {
       // why: whoever writes a line and waits for its result gets it before the next one is read.
-      while !underWay.isEmpty, reader.wouldWait { try await finishFirst(&underWay, output, meter) }
+      while !underWay.isEmpty, reader.wouldWait { try await finishFirst(&underWay, output, meter, &failure) }
       guard let batch = try reader.next() else { break }
       underWay.append(UnderWay(batch: batch, results: Task { try await work(connection, batch.lines) }))
-      if underWay.count >= Self.batchesUnderWay { try await finishFirst(&underWay, output, meter) }
+      if underWay.count >= Self.batchesUnderWay { try await finishFirst(&underWay, output, meter, &failure) }
     }
-    while !underWay.isEmpty { try await finishFirst(&underWay, output, meter) }
+    while !underWay.isEmpty { try await finishFirst(&underWay, output, meter, &failure) }
     await connection.close()
     try output.finish()
     meter.finish()
+    if let failure { throw failure }
   }
 
-  /// Writes the results of the oldest batch: whole lines, up to the first that failed.
-  private func finishFirst(_ underWay: inout [UnderWay], _ output: OutputFile, _ meter: LinesMeter)
-    async throws
-  {
+  /// Writes the results of the oldest batch.
+  private func finishFirst(
+    _ underWay: inout [UnderWay], _ output: OutputFile, _ meter: LinesMeter, _ failure: inout LineFailure?
+  ) async throws {
     let one = underWay.removeFirst()
     let results = try await one.results.value
+    if options.json {
+      try write(objects: results, of: one, to: output, &failure)
+    } else {
+      try write(results, of: one, to: output)
+    }
+    meter.advance(lines: one.batch.lines.count, bytes: one.batch.byteCount)
+  }
+
+  /// An object for each line, for those that failed too: nothing ends there, so that one bad line in a million costs
+  /// one line.
+  private func write(
+    objects results: [Result<[UInt8], ClientError>], of one: UnderWay, to output: OutputFile,
+    _ failure: inout LineFailure?
+  ) throws {
+    var text = ""
+    for (index, result) in results.enumerated() {
+      let number = one.batch.firstNumber + index
+      let line = ("line", JSON.number(UInt64(number)))
+      switch result {
+      case .success(let value): text += JSON.object([line, ("ok", .bool(true)), words.json(value)]).text
+      case .failure(let error):
+        failure = failure ?? LineFailure(number: number, error: error)
+        let why = [("code", JSON.string(error.code.rawValue)), ("sentence", .string(error.sentence))]
+        text += JSON.object([line, ("ok", .bool(false))] + why).text
+      }
+      text += "\n"
+    }
+    try output.write(Array(text.utf8))
+  }
+
+  /// Whole lines, up to the first that failed.
+  private func write(
+    _ results: [Result<[UInt8], ClientError>], of one: UnderWay, to output: OutputFile
+  ) throws {
     var text: [UInt8] = []
     for (index, result) in results.enumerated() {
       switch result {
@@ -75,19 +113,21 @@ struct LinesWork {
       }
     }
     try output.write(text)
-    meter.advance(lines: one.batch.lines.count, bytes: one.batch.byteCount)
   }
 
-  /// Takes text forms off before `body`. The first line that is none is the last result.
+  /// Takes text forms off before `body`, which gets those that are any.
   static func decoded(
     _ lines: [[UInt8]], _ body: ([[UInt8]]) async throws -> [Result<[UInt8], ClientError>]
   ) async throws -> [Result<[UInt8], ClientError>] {
     var envelopes: [[UInt8]] = []
-    var fault: ClientError?
-    for line in lines where fault == nil {
-      do throws(ClientError) { envelopes.append(try StoredForm.decodeText(line)) } catch { fault = error }
+    var results: [Result<[UInt8], ClientError>?] = []
+    for line in lines {
+      do throws(ClientError) {
+        envelopes.append(try StoredForm.decodeText(line))
+        results.append(nil)
+      } catch { results.append(.failure(error)) }
     }
-    let results = envelopes.isEmpty ? [] : try await body(envelopes)
-    return fault.map { results + [.failure($0)] } ?? results
+    var rest = (envelopes.isEmpty ? [] : try await body(envelopes))[...]
+    return results.map { $0 ?? rest.removeFirst() }
   }
 }

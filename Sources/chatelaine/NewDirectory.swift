@@ -39,10 +39,21 @@ struct NewDirectory {
     }
   }
 
-  /// What earlier tries left beside the place when they were killed.
-  func leftovers() -> [String] {
+  /// What earlier tries left beside the place when they were killed. Refuses where one is still at work.
+  func leftovers() throws(Failure) -> [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
-    return names.filter { $0.hasPrefix(temporaryPrefix) }.sorted().map { "\(parent)/\($0)" }
+    var leftovers: [String] = []
+    for path in names.filter({ $0.hasPrefix(temporaryPrefix) }).sorted().map({ "\(parent)/\($0)" }) {
+      let other = unsafe open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+      defer { if other >= 0 { _ = close(other) } }
+      guard other < 0 || flock(other, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
+        throw Failure(
+          .busy, "\(printable(self.path)): another init is filling it, in \(printable(path)): wait for it, or stop it")
+      }
+      // why: an empty one may be about to be locked, and is nothing to care for.
+      if (try? FileManager.default.contentsOfDirectory(atPath: path))?.isEmpty != true { leftovers.append(path) }
+    }
+    return leftovers
   }
 
   private var temporaryPrefix: String { ".\(name).init-" }
@@ -53,8 +64,11 @@ struct NewDirectory {
     umask(0o027)
     let number = String(UInt64.random(in: .min ... .max), radix: 36)
     let temporary = "\(parent)/\(temporaryPrefix)\(number)"
+    var lock: Int32 = -1
+    defer { if lock >= 0 { _ = close(lock) } }
     do {
       try Self.makeFolder(temporary, mode: 0o700)
+      lock = try Self.lock(temporary)
       let result = try make(temporary)
       try Self.syncAll(below: temporary)
       // why: rename(2) takes the place of an empty directory, and of nothing else.
@@ -63,8 +77,21 @@ struct NewDirectory {
       return result
     } catch {
       try? FileManager.default.removeItem(atPath: temporary)
-      throw error
+      throw named(error, insteadOf: temporary)
     }
+  }
+
+  /// The error as one of the place that was asked for: nobody has heard of the other name.
+  private func named(_ error: any Error, insteadOf temporary: String) -> any Error {
+    guard let failure = Failure(error) else { return error }
+    return Failure(failure.status, failure.sentence.replacing(printable(temporary), with: printable(path)))
+  }
+
+  /// Says that somebody is at work in it, for as long as the descriptor is open.
+  private static func lock(_ path: String) throws(Failure) -> Int32 {
+    let directory = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard directory >= 0, flock(directory, LOCK_EX | LOCK_NB) == 0 else { throw failure(path, errno) }
+    return directory
   }
 
   // MARK: Files

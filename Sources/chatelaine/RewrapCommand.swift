@@ -37,7 +37,8 @@ struct RewrapCommand: AsyncParsableCommand {
   private func runLines() async throws {
     let (tenant, context, tags) = (self.tenant, try options.context.pairs, options.tags.options)
     let words = LinesWork.Words(
-      doing: "rewrapping", done: "rewrapped", lineBytesMax: InputLimit.envelope, secret: false)
+      doing: "rewrapping", done: "rewrapped", lineBytesMax: InputLimit.envelope, secret: false
+    ) { ("envelope", .string(String(decoding: $0, as: UTF8.self))) }
     try await LinesWork(options, words).run { connection, lines in
       try await LinesWork.decoded(lines) { envelopes in
         let results = await connection.rewrapAll(envelopes, tenant: tenant, context: context, options: tags)

@@ -6,6 +6,7 @@ internal import ChatelaineExits
 internal import ChatelaineHardening
 internal import ChatelaineKeyService
 internal import ChatelaineVocabulary
+internal import Glibc
 
 extension Chatelained {
   /// Does what a start does before its first door opens and more, and reports it.
@@ -23,7 +24,7 @@ extension Chatelained {
     )
     let storage: FileStorage
     do throws(StorageFailure) {
-      storage = try FileStorage(path: settings.log.directory, exclusively: true)
+      storage = try FileStorage(path: settings.log.directory, for: .checking)
     } catch {
       throw StartError.log(.storage(error))
     }
@@ -31,6 +32,7 @@ extension Chatelained {
     try checkName(settings, of: report.logName)
     describe(report)
     print("all is well")
+    guard fflush(nil) == 0 else { throw Failure(.inputOutput, "standard output cannot be written: its disk may be full") }
   }
 
   func readPolicy(_ settings: ServiceConfiguration) throws(ConfigurationError) -> AccessPolicy {

@@ -1,9 +1,11 @@
 internal import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
 internal import ChatelaineConfiguration
 internal import ChatelaineCustody
 internal import ChatelaineDoors
 internal import ChatelaineHardening
 internal import ChatelaineKeyService
+internal import ChatelaineKeyStore
 internal import ChatelaineVocabulary
 internal import Glibc
 internal import Synchronization
@@ -20,7 +22,7 @@ final class Facts: Sendable {
   private let facts: Mutex<StatusFacts>
   private let start: Start
   private let service: KeyService
-  private let logDirectory: String
+  private let logDirectory: FilePlace
 
   init(
     _ settings: ServiceConfiguration, _ keyring: OpenedKeyring, _ measures: [Measure], _ service: KeyService
@@ -36,7 +38,7 @@ final class Facts: Sendable {
     facts = Mutex(now)
     start = Start(head: service.logHead, seconds: Self.seconds())
     self.service = service
-    logDirectory = settings.log.directory
+    logDirectory = FilePlace(settings.log.directory)
   }
 
   func note(_ measure: Measure) { facts.withLock { $0.measures.append(measure) } }
@@ -47,11 +49,23 @@ final class Facts: Sendable {
     let entries = Double(head.nextSequence - start.head.nextSequence)
     let bytes = Self.bytes(from: start.head, to: head)
     let days = (Self.seconds() - start.seconds) / 86_400
-    facts.diskFreeBytes = Self.freeBytes(logDirectory)
+    facts.diskFreeBytes = Self.freeBytes(logDirectory.path)
+    if let gone = goneFromPlace(head) { facts.warnings.append(gone) }
     facts.logBytesPerEntry = entries > 0 ? bytes / entries : 0
     // why: the first minutes say nothing of a day.
     facts.logBytesPerDay = days > Self.daysMin ? bytes / days : 0
     return facts
+  }
+
+  /// What was moved away while it is written to, and would be missed only at the next start.
+  private func goneFromPlace(_ head: AuditLog.Head) -> String? {
+    let path = printable(logDirectory.path)
+    guard logDirectory.isHeld else {
+      return "The log's directory is no longer at \(path), and entries go where nobody looks: put it back, and restart."
+    }
+    let segment = LogNames.segment(epoch: head.epoch.epoch, head.segment)
+    guard unsafe access(logDirectory.path + "/" + segment, F_OK) != 0 else { return nil }
+    return "The log's newest segment \(segment) is no longer in \(path): put it back, and restart."
   }
 
   /// Segments between the two are taken to be as large as the newest.

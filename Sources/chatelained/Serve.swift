@@ -19,6 +19,9 @@ extension Chatelained {
   func serve(_ settings: ServiceConfiguration, _ measures: [Measure]) throws {
     let signals = Signals()
     raiseDescriptorLimit()
+    let (data, admin) = (DoorSocket(settings.dataSocket), DoorSocket(settings.adminSocket))
+    let passed: PassedSockets
+    do throws(DoorError) { passed = try .take(for: [data, admin]) } catch { throw Failure(error) }
     let policy = try readPolicy(settings)
     let keyring = try openKeyring(settings)
     // why: before the first thread, for Landlock binds those that come after it.
@@ -30,8 +33,8 @@ extension Chatelained {
     let doors: Doors
     do {
       doors = try Doors.open(
-        service, data: DoorSocket(settings.dataSocket), admin: DoorSocket(settings.adminSocket),
-        eventLoops: settings.eventLoops, keysAtHandMax: settings.keysAtHand, limits: DoorLimits(settings)
+        service, data: data, admin: admin, eventLoops: settings.eventLoops, keysAtHandMax: settings.keysAtHand,
+        limits: DoorLimits(settings), passed: passed
       ) { facts.now() }
     } catch {
       service.close()
@@ -73,13 +76,16 @@ extension Chatelained {
     options.firstSegmentBytes = settings.log.firstSegmentBytes
     return try KeyService.open(
       storePath: settings.store, log: storage, options: options, masterKeys: keys, policy: policy,
-      onPoisoned: Self.endAfterFailedSync)
+      onPoisoned: Self.endAfterFailedSync
+    ) { fault in
+      tellOperator("fault", [("times", "\(fault.times)"), ("what", fault.sentence)])
+    }
   }
 
   /// On the log's own thread, when every waiting call was refused. What the disk holds is known only after a start
   /// has read it again.
   private static func endAfterFailedSync(_ failure: StorageFailure) {
-    tellOperator("the log's disk failed: ending", [("call", failure.call.rawValue), ("errno", "\(failure.errno)")])
+    tellOperator("the log's disk failed: ending", [("call", failure.call.rawValue), ("reason", failure.reason)])
     usleep(200_000)  // for the refusals to leave
     _exit(ExitStatus.inputOutput.rawValue)
   }
@@ -96,12 +102,17 @@ extension Chatelained {
   }
 
   private func reloadPolicy(_ settings: ServiceConfiguration, _ service: KeyService) {
+    var file: [UInt8]?
     do {
-      let policy = try readPolicy(settings)
-      _ = try service.reloadPolicy(policy, by: .service, RequestTags())
+      let bytes = try ConfigurationFile.read(settings.policy)
+      file = bytes
+      let policy = try PolicyFile.parse(bytes, file: settings.policy, accounts: .system())
+      _ = try service.reloadPolicy(policy, file: bytes, by: .service, RequestTags())
       tellOperator("policy reloaded", [("rules", "\(policy.rules.count)")])
     } catch let error as ConfigurationError {
       tellOperator("policy not reloaded, the old one stays", [("why", error.sentence)])
+      // why: where the log takes no entry it says so itself.
+      _ = try? service.noteRefusedPolicy(file: file, by: .service, RequestTags())
     } catch let error as ServiceError {
       tellOperator("policy not reloaded, the old one stays", [("why", error.sentence)])
     } catch { tellOperator("policy not reloaded, the old one stays", []) }
@@ -112,7 +123,7 @@ extension Failure {
   fileprivate init(_ error: DoorError) {
     let status: ExitStatus =
       switch error {
-      case .pathTooLong: .configuration
+      case .pathTooLong, .noListener, .strayListener: .configuration
       case .inUse: .busy
       case .notASocket, .failed: .cannotCreate
       }

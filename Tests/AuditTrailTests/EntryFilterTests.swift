@@ -30,12 +30,12 @@ import Testing
     entry.outcome = .failed
     entry.requestID = Identifier(high: 1, low: 2)
     entry.wall = WallTime(nanoseconds: 1000)
-    #expect(EntryFilter().matches(entry))
+    #expect(matches { _ in })
 
     func matches(_ set: (inout EntryFilter) throws -> Void) rethrows -> Bool {
       var filter = EntryFilter()
       try set(&filter)
-      return filter.matches(entry)
+      return filter.takes(entry)
     }
     #expect(matches { $0.tenant = "acme" } && !matches { $0.tenant = "acm" } && !matches { $0.tenant = "_service" })
     #expect(try matches { $0.keyName = try KeyName("payments") } && !matches { $0.keyName = try KeyName("other") })
@@ -54,8 +54,47 @@ import Testing
     entry.items = [.init(outcome: .ok), .init(outcome: .failed, reason: .body)]
     var filter = EntryFilter()
     filter.outcome = .failed
-    #expect(filter.matches(entry))
+    let isFound = filter.takes(entry)
     filter.outcome = .denied
-    #expect(!filter.matches(entry))
+    let isFoundByAnother = filter.takes(entry)
+    #expect(isFound && !isFoundByAnother)
+  }
+
+  @Test("A batch over several keys is found by the name of each, once an entry has told the key's id")
+  func filterBatchKeys() throws {
+    let ids = [Identifier(high: 1, low: 1), Identifier(high: 1, low: 2), Identifier(high: 1, low: 3)]
+    func made(_ name: String, _ id: Identifier, tenant: String) throws -> AuditEntry {
+      var entry = AuditEntry(.intent, .keyCreate)
+      entry.tenant = try TenantID(tenant)
+      entry.keyName = try KeyName(name)
+      entry.keyID = id
+      return entry
+    }
+    var batch = AuditEntry(.keyUse, .decrypt)
+    batch.tenant = try TenantID("acme")
+    batch.items = [.init(outcome: .ok), .init(outcome: .ok), .init(outcome: .failed, reason: .header)]
+    var keys = ByteWriter()
+    keys.u16(2)
+    for id in ids[0..<2] {
+      keys.identifier(id)
+      keys.u32(1)
+    }
+    for index: UInt16 in [0, 1, 0xffff] { keys.u16(index) }
+    batch.details = [.init(.itemKeys, keys.bytes)]
+
+    func finds(_ name: String, _ tenant: String? = nil) throws -> Bool {
+      var filter = EntryFilter()
+      filter.keyName = try KeyName(name)
+      filter.tenant = tenant
+      let isFoundTooEarly = filter.takes(batch)
+      #expect(!isFoundTooEarly, "the control: no entry has told which key that is")
+      _ = filter.takes(try made("a", ids[0], tenant: "acme"))
+      _ = filter.takes(try made("b", ids[1], tenant: "acme"))
+      _ = filter.takes(try made("c", ids[2], tenant: "acme"))
+      _ = filter.takes(try made("d", ids[0], tenant: "other"))
+      return filter.takes(batch)
+    }
+    #expect(try finds("a") && finds("b") && finds("a", "acme"))
+    #expect(try !finds("c") && !finds("a", "other") && !finds("d", "acme"))
   }
 }

@@ -107,6 +107,22 @@ struct ConnectionTests {
     }
   }
 
+  @Test("A good reply without a receipt, or with one that names no log, is no reply")
+  func noReceipt() async throws {
+    let empty = Frames.field(15, [])
+    let nameless = Frames.field(15, [0x15, 1, 0, 0, 0] + [0x19, 7, 0, 0, 0, 0, 0, 0, 0])
+    for (receipt, isGood) in [([UInt8](), false), (empty, false), (nameless, false), (Frames.receipt, true)] {
+      try await Self.with({ request, _ in
+        let payload = Frames.field(1, [1, 2, 3]) + receipt
+        return .bytes(Frames.frame(request.stream, Frames.field(1, []) + Frames.field(2, payload)))
+      }) { connection, _ in
+        var code: ClientError.Code?
+        do throws(ClientError) { _ = try await Self.encrypt(connection, "x") } catch { code = error.code }
+        #expect(code == (isGood ? nil : .malformedReply))
+      }
+    }
+  }
+
   @Test("A refusal of the whole connection reaches the calls after it")
   func refusedConnection() async throws {
     let busy = Frames.refusal(1, status: 8, "Full.", detail: Frames.field(1, Array("BUSY".utf8)))
@@ -223,7 +239,7 @@ struct ConnectionTests {
       }, options: options
     ) { connection, server in
       async let fifth = Self.code { () throws(ClientError) in
-        try await Self.encrypt(connection, "five", CallOptions(timeout: .milliseconds(300)))
+        try await Self.encrypt(connection, "five", CallOptions(timeout: .seconds(20)))
       }
       #expect(await Self.eventually { server.requests.count == 1 })
       try await withThrowingTaskGroup(of: [UInt8].self) { group in

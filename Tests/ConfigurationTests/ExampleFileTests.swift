@@ -51,6 +51,20 @@ struct ExampleFileTests {
         && unit.contains("ReadWritePaths=/var/lib/chatelaine /run/chatelaine\n"))
   }
 
+  @Test("The socket units listen where the configuration says, for the same groups")
+  func socketUnits() throws {
+    let settings = try ServiceConfiguration(
+      bytes("chatelaine-example.yaml"), file: "/etc/chatelaine/chatelaine.yaml", accounts: Self.accounts)
+    let doors = [("data", settings.dataSocket, "clients"), ("admin", settings.adminSocket, "operators")]
+    for (name, socket, group) in doors {
+      let lines = try text("chatelained-\(name).socket").split(separator: "\n")
+      for line in [
+        "ListenStream=\(socket.path)", "FileDescriptorName=\(name)", "Service=chatelained.service",
+        "SocketMode=0\(String(socket.mode, radix: 8))", "SocketGroup=chatelaine-\(group)",
+      ] { #expect(lines.contains(line[...]), "\(name): \(line)") }
+    }
+  }
+
   @Test("The unit runs without root and keeps memory off the disk")
   func unit() throws {
     let lines = try text("chatelained.service").split(separator: "\n")

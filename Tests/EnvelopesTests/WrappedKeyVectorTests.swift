@@ -76,6 +76,25 @@ struct WrappedKeyVectorTests {
     #expect(wrapped.bytes.hex == vector.wrapped)
   }
 
+  // MUST: WRAP-12, WRAP-13
+  @Test("The text form of a data key is its bytes and nothing else, and is refused where they are")
+  func text() throws {
+    let vectors = WrappedKeyVector.all.filter { $0.kind == WrappedKeyKind.dataKey.rawValue }
+    #expect(vectors.contains { $0.expect == "ok" } && vectors.contains { $0.expect == "malformed" })
+    for vector in vectors {
+      let text = Array(vector.text.utf8)
+      #expect(TextForm.encode(vector.bytes.span) == text)
+      #expect(try TextForm.decode(text.span) == vector.bytes)
+      let parsed = try? WrappedKey(vector.bytes.span)
+      #expect((parsed == nil) == (vector.expect == "malformed"))
+      #expect(vector.expect != "ok" || text.count == 202 && text.starts(with: "ch1.Q1cB".utf8))
+      let others = [
+        Array(text.dropLast()), text + Array("=".utf8), text + Array("\n".utf8), Array("cw1.".utf8) + text.dropFirst(4),
+      ]
+      for other in others { #expect((try? TextForm.decode(other.span)) != vector.bytes) }
+    }
+  }
+
   @Test("What a wrapped key says of itself is bound: only another key in hand needs the comparison")
   func boundToTheCommitment() throws {
     let wrapper = try KeyWrapper()

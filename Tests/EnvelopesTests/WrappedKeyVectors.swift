@@ -25,6 +25,8 @@ struct WrappedKeyVector: Decodable, Sendable, CustomTestStringConvertible {
   let salt: String
   let keyBytes: String
   let wrapped: String
+  /// Of data keys; empty elsewhere.
+  let text: String
 
   var testDescription: String { name }
   var bytes: [UInt8] { .init(hex: wrapped) }

@@ -12,17 +12,31 @@ rm -f $scratch.log
 fuzzer=$scratch/release/chatelaine-fuzz
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 failed=0
-for target in envelope wrapped-key entry frame keyring configuration; do
-  mkdir -p "$work/$target"
-  if command -v python3 >/dev/null; then python3 Tests/Fuzz/seeds.py "$target" "$work/$target"
+# Fuzzes one target, whatever else is being fuzzed; tells how it went in $work/TARGET.said.
+fuzz() {
+  local place=$work/$1 input
+  mkdir -p "$place/inputs" "$place/found"
+  if command -v python3 >/dev/null; then python3 Tests/Fuzz/seeds.py "$1" "$place/inputs"
   else echo "skipped: seeds from the vectors need python3"; fi
-  if CHATELAINE_FUZZ_TARGET=$target "$fuzzer" -max_total_time="$seconds" -max_len=8192 -rss_limit_mb=1024 \
-    -artifact_prefix="$work/" -print_final_stats=1 "$work/$target" >"$work/log" 2>&1; then
-    echo "$target: $(sed -n 's/stat::number_of_executed_units: *//p' "$work/log") inputs, none crashed"
+  if CHATELAINE_FUZZ_TARGET=$1 "$fuzzer" -max_total_time="$seconds" -max_len=8192 -rss_limit_mb=1024 \
+    -artifact_prefix="$place/found/" -print_final_stats=1 "$place/inputs" >"$place/log" 2>&1; then
+    echo "$1: $(sed -n 's/stat::number_of_executed_units: *//p' "$place/log") inputs, none crashed"
   else
-    failed=1; echo "$target: CRASHED"; tail -20 "$work/log"
-    for input in "$work"/crash-* "$work"/timeout-* "$work"/oom-*; do [ -e "$input" ] && xxd "$input" | head -20; done
+    echo "$1: CRASHED"; tail -20 "$place/log"
+    for input in "$place"/found/*; do [ -e "$input" ] && xxd "$input" | head -20; done
+    return 1
   fi
+}
+# Two at a time: each is one thread.
+targets=(envelope wrapped-key entry frame keyring configuration)
+for ((first = 0; first < ${#targets[@]}; first += 2)); do
+  pair=("${targets[@]:first:2}") started=()
+  for target in "${pair[@]}"; do
+    fuzz "$target" >"$work/$target.said" 2>&1 &
+    started+=($!)
+  done
+  for process in "${started[@]}"; do wait "$process" || failed=1; done
+  for target in "${pair[@]}"; do cat "$work/$target.said"; done
 done
 mkdir "$work/planted"
 if CHATELAINE_FUZZ_TARGET=planted "$fuzzer" -max_total_time=60 -artifact_prefix="$work/" "$work/planted" >/dev/null 2>&1

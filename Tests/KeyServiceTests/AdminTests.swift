@@ -2,6 +2,7 @@ import ChatelaineAccessPolicy
 import ChatelaineAuditLog
 import ChatelaineAuditTrail
 import ChatelaineKeyStore
+import ChatelainePrimitives
 import ChatelaineVocabulary
 import GRDB
 import Testing
@@ -91,6 +92,34 @@ import Testing
     #expect(entries.allSatisfy { $0.requestID == tags.requestID })
   }
 
+  @Test func `an act tells where its entry is, be it a change or a refusal, and one that was not noted does not`() throws {
+    let storage = WatchedStorage(try shop.storage())
+    let service = try shop.open(on: storage).0
+    defer { service.close() }
+    func noted(_ act: (RequestTags) throws -> Void) -> AppendedEntry? {
+      var tags = tags
+      tags.noted = NotedEntry()
+      do { try act(tags) } catch {}
+      return tags.noted?.last
+    }
+    let entries = [
+      noted { _ = try service.createKey(key("noted"), of: acme, by: shop.caller, $0) },
+      noted { _ = try service.rotateKey(key("noted"), of: acme, by: shop.caller, $0) },
+      noted { _ = try service.createKey(key("noted"), of: acme, by: shop.caller, $0) },
+      noted { _ = try service.rotateKey(key("nobodys"), of: acme, by: shop.caller, $0) },
+    ]
+    let all = try shop.entries()
+    for entry in entries {
+      let found = try #require(all.first { $0.entry.sequence == entry?.sequence })
+      #expect(found.leafHash == entry?.leafHash && found.entry.requestID == tags.requestID)
+    }
+    let words = entries.compactMap { one in all.first { $0.entry.sequence == one?.sequence }?.entry.outcome.word }
+    #expect(words == ["ok", "ok", "failed", "denied"])
+    storage.fail(.write, from: 1, errno: 28)
+    #expect(noted { _ = try service.rotateKey(key("noted"), of: acme, by: shop.caller, $0) } == nil)
+    storage.watch(nil)
+  }
+
   @Test func `a new policy is noted before it holds, and doors see that there is one`() throws {
     let rule = PolicyRule(
       name: "new", role: .reviewer, principals: [.uid(1000)], permissions: [.status])
@@ -99,7 +128,7 @@ import Testing
     let entries = try newEntries { service in
       let epoch = service.policyEpoch
       #expect(service.policy.grants(to: principal).grant(.status) == nil)
-      _ = try service.reloadPolicy(policy, by: .service, tags)
+      _ = try service.reloadPolicy(policy, file: [1, 2], by: .service, tags)
       #expect(service.policyEpoch != epoch)
       #expect(service.policy.grants(to: principal).grant(.status)?.rule == Array("new".utf8))
     }
@@ -107,6 +136,20 @@ import Testing
     #expect(
       entries.allSatisfy { $0.entryClass == .service && $0.principalKind == .service && $0.outcome == .ok })
     #expect(entries[0].detail(.count) == ByteWriter.u64Bytes(1))
+    #expect(entries[0].detail(.policyHash) == SHA256.hash([1, 2]).bytes)
+  }
+
+  @Test func `a policy that is refused is noted with its file's hash, and the old one stays`() throws {
+    let entries = try newEntries { service in
+      let epoch = service.policyEpoch
+      _ = try service.noteRefusedPolicy(file: [1, 2], by: .service, tags)
+      _ = try service.noteRefusedPolicy(file: nil, by: .service, tags)
+      #expect(service.policyEpoch == epoch)
+    }
+    #expect(entries.map(\.operation) == [.policyReload, .policyReload])
+    #expect(entries.allSatisfy { $0.entryClass == .service && $0.outcome == .failed && $0.reason == .malformed })
+    #expect(entries.map { $0.detail(.policyHash) } == [SHA256.hash([1, 2]).bytes, nil])
+    #expect(entries.allSatisfy { $0.detail(.count) == nil })
   }
 
   @Test func `a policy that the log does not take does not hold`() throws {
@@ -117,11 +160,11 @@ import Testing
     let rule = PolicyRule(name: "new", role: .reviewer, principals: [.uid(1000)], permissions: [.status])
     let policy = try AccessPolicy(rules: [rule])
     let epoch = service.policyEpoch
-    #expect(throws: ServiceError.auditUnavailable) { try service.reloadPolicy(policy, by: .service, tags) }
+    #expect(throws: ServiceError.auditUnavailable) { try service.reloadPolicy(policy, file: [1, 2], by: .service, tags) }
     #expect(service.policy.rules.isEmpty && service.policyEpoch == epoch)
     #expect(throws: ServiceError.auditUnavailable) { try service.keys(of: acme, by: shop.caller, tags) }
     storage.watch(nil)
-    _ = try service.reloadPolicy(policy, by: .service, tags)
+    _ = try service.reloadPolicy(policy, file: [1, 2], by: .service, tags)
     #expect(service.policy.rules == [rule])
   }
 

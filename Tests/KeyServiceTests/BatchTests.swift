@@ -151,6 +151,23 @@ import Testing
     }
   }
 
+  @Test func `garbage in a batch does not hide from the entry which key the others used`() throws {
+    try shop.running { service in
+      let calls = try Calls(service, by: shop.caller)
+      let (mine, other) = (
+        try calls.encrypt([1], under: "a", of: "acme").get(), try calls.encrypt([2], under: "b", of: "acme").get())
+      for batch in [[[9], mine], [mine, [9]], [[9], mine, [], mine]] {
+        let opened = try calls.decryptBatch(batch, of: "acme")
+        #expect(opened == batch.map { $0 == mine ? .success([1]) : .failure(.decryptionFailed) })
+        let entry = try calls.lastEntry()
+        #expect(entry.keyName == key("a") && entry.items.count == batch.count && entry.outcome == .failed)
+      }
+      // The control: where two keys were used, the entry has no one name.
+      _ = try calls.decryptBatch([mine, [9], other], of: "acme")
+      #expect(try calls.lastEntry().keyName == nil)
+    }
+  }
+
   @Test func `a batch that lacks a key wrote no entry and is begun again`() throws {
     try shop.running { service in
       let calls = try Calls(service, by: shop.caller)

@@ -2,6 +2,7 @@ import ChatelaineAuditLog
 import ChatelaineAuditTrail
 import ChatelaineVocabulary
 import GRDB
+import Synchronization
 import Testing
 
 @testable import ChatelaineKeyService
@@ -114,12 +115,35 @@ import Testing
     #expect(head == before)
   }
 
+  @Test func `of a fault the operator is told at once, then once a minute, and of another within a second`() {
+    let told = Mutex<[String]>([])
+    let faults = FoundFaults { fault in told.withLock { $0.append("\(fault.times) \(fault.sentence.prefix(8))") } }
+    let (one, other) = (ServiceError.store(.tampered(record: "key a/b")), ServiceError.mustRestart(reason: "x"))
+    func note(_ error: ServiceError, _ milliseconds: UInt64) {
+      faults.note(error, at: WallTime(nanoseconds: milliseconds), bootNanoseconds: milliseconds * 1_000_000)
+    }
+    note(.notFound, 0)
+    #expect(faults.last == nil, "the control: what a caller does wrong is no fault")
+    for time: UInt64 in 10..<1000 { note(one, time) }
+    note(other, 1000)
+    #expect(told.withLock { $0.count } == 1)
+    note(other, 1010)
+    note(other, 2010)
+    note(other, 61_009)
+    #expect(told.withLock { $0.count } == 2)
+    note(other, 61_010)
+    #expect(told.withLock { $0.map { $0.split(separator: " ")[0] } } == ["1", "992", "995"])
+    #expect(faults.last?.times == 995 && faults.last?.last == WallTime(nanoseconds: 61_010))
+  }
+
   @Test func `a change that finds an edited row is refused, noted, and does no harm`() throws {
     try shop.sql("UPDATE tenant_keys SET budget_bytes = budget_bytes + 1")
     #expect(rotate() == .store(.tampered(record: "key acme/records")))
     try shop.sql("UPDATE tenant_keys SET budget_bytes = budget_bytes - 1")
     try shop.sql("UPDATE tenants SET state = 2")
     #expect(rotate() == .store(.tampered(record: "tenant acme")))
+    let fault = try service.status(by: shop.caller, tags).fault
+    #expect(fault?.times == 2 && fault?.sentence.contains("tenant acme") == true)
     try shop.sql("UPDATE tenants SET state = 1")
     #expect(rotate() == nil)
     let outcomes = try shop.entries().map(\.entry).filter {

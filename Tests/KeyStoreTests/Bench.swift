@@ -44,7 +44,9 @@ final class Bench: Sendable {
         .bytes)
   }
 
-  func open() throws -> KeyStore { try KeyStore.open(path: path) { _ throws(KeyStoreError) in secret() } }
+  func open(for use: KeyStore.Use = .serving) throws -> KeyStore {
+    try KeyStore.open(path: path, for: use) { _ throws(KeyStoreError) in secret() }
+  }
 
   func refusalToOpen() -> KeyStoreError? {
     do {

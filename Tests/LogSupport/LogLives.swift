@@ -148,12 +148,10 @@ package struct LogLives {
     } catch {
       // why: with names lost there is no log to open, which is a loss and not a refusal.
       if case .storage(let failure) = error, failure.errno == 2 { return .lost("\(error)") }
+      let hasNothing = durable.isEmpty && receipts.isEmpty
+      if case .noLog = error { return hasNothing ? create() : .lost("\(error)") }
       // A creation that was cut off left no log, and nothing was acknowledged on it.
-      if case .corrupt(let fault, _) = error, fault.kind == .epochDescriptor, durable.isEmpty,
-        receipts.isEmpty
-      {
-        return create()
-      }
+      if case .corrupt(let fault, _) = error, fault.kind == .epochDescriptor, hasNothing { return create() }
       return .refused("\(error)")
     }
     let found = Verification(disk, keepingEntries: true)

@@ -110,6 +110,7 @@ package struct Verification: Sendable {
     } catch {
       switch error {
       case .corrupt(let fault, let file): verdict = .tampered(fault, file: file)
+      case .noLog(let path): verdict = .unreadable(StorageFailure(.open, path: path, errno: 2))
       case .storage(let failure): verdict = .unreadable(failure)
       }
     }

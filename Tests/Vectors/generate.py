@@ -266,7 +266,7 @@ ENTRY_FIXED = [
     ("keyId", 16, bytes), ("keyVersion", 4, int), ("masterVersion", 4, int), ("storeGeneration", 8, str),
     ("door", 1, int), ("principalKind", 1, int),
 ]
-DETAIL_WIDTH = {1: 32, 2: 8, 3: 32, 4: 32, 5: 8, 6: 8, 7: 8, 8: 8, 11: 4, 12: 1}  # 9 and 10 are text
+DETAIL_WIDTH = {1: 32, 2: 8, 3: 32, 4: 32, 5: 8, 6: 8, 7: 8, 8: 8, 11: 4, 12: 1, 14: 32}  # 9 and 10 are text
 NAME = re.compile(rb"[a-z0-9][a-z0-9._-]{0,63}\Z")
 EMPTY_ENTRY = dict(
     {n: (bytes(w) if k is bytes else 0) for n, w, k in ENTRY_FIXED}, version=1, **{"class": 1}, tenant=b"_service", keyName=b"",
@@ -840,8 +840,9 @@ def wrapped_vectors():
         if expect != "ok":
             v["keyBytes"] = b""
         v.update(tenant=v["tenant"].decode(), keyName=v["keyName"].decode(), createdNs=str(v["createdNs"]))
+        v["text"] = text_form(v["wrapped"]) if v["kind"] == 5 else ""
         order = ("name expect kind id version wrappingKey wrappingKeyId wrappingKeyVersion tenant keyName subject purpose suite createdNs context "
-                 "salt keyBytes wrapped").split()
+                 "salt keyBytes wrapped text").split()
         out.append({k: v[k] for k in order})
 
     for name, kind, given in WRAPPED_CASES:
@@ -860,6 +861,8 @@ def wrapped_vectors():
     for kind in (1, 2, 3, 4):
         add("malformed: kind %u, version 0" % kind, by_kind[kind], "malformed", wrapped=put(by_kind[kind]["wrapped"], 20, u32(0)))
     add("malformed: kind 5, version 1", by_kind[5], "malformed", wrapped=put(by_kind[5]["wrapped"], 20, u32(1)))
+    for name, bytes_ in [("147 bytes", by_kind[5]["wrapped"][:147]), ("149 bytes", by_kind[5]["wrapped"] + b"\0")]:
+        add("malformed: kind 5, " + name, by_kind[5], "malformed", wrapped=bytes_)
     add("malformed: kind 5 changed to 3, version 0", by_kind[5], "malformed", wrapped=put(by_kind[5]["wrapped"], 3, b"\3"))
 
     names = {1: "store key", 2: "tenant root", 3: "tenant key", 4: "subject key", 5: "data key"}

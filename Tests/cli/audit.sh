@@ -40,7 +40,17 @@ check "since and until split the log" "$(($(show --since "$first" | wc -l) + $(s
 check "since begins there" "$(show --since "$first" | wc -l)" "$((all - 2))"
 show --operation nonsense >/dev/null 2>&1; check "an unknown word is a usage error" $? 64
 show --since 2026-02-31T00:00:00Z >/dev/null 2>&1; check "a day that is none is a usage error" $? 64
-"$chatelaine" audit verify --log /nonexistent >/dev/null 2>&1; check "a missing log" $? 66
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+for command in verify show; do
+  says() { said=$("$chatelaine" audit $command --log "$1" 2>&1); check "$command of $2: exits" $? "$3"; [[ $said == *$4* ]]; check "$command of $2: says $4, not $said" $? 0; }
+  says /nonexistent "a directory that is not there" 66 'No such file or directory'
+  says "$work" "an empty directory" 66 'there is no log here'
+  says "$logs" "a directory of something else" 66 'there is no log here'
+  says "$0" "a file" 66 'Not a directory'
+done
+says "$logs/valid-empty" "a log without entries" 0 ''
+cp -r "$log" "$work/cut"; chmod -R u+w "$work/cut"; rm "$work"/cut/epoch-*
+command=verify; says "$work/cut" "segments without their epoch" 65 TAMPERED
 timeout 1 "$chatelaine" audit show -f --log "$log" >/dev/null; check "-f goes on until stopped" $? 124
 check "JSON lines parse" "$(show --json | { command -v python3 >/dev/null && python3 -c 'import json,sys; print(sum(1 for l in sys.stdin if json.loads(l)))' || wc -l; })" "$all"
 

@@ -124,14 +124,16 @@ expect 78 'only opens the example keyring' k add ring-x --insecure-example-keys
 # Envelopes, binary and text, alone and local.
 expect 66 'nothing: there is no such file' "$chatelaine" envelope inspect nothing
 input=phrase expect 65 'malformed: not an envelope' "$chatelaine" envelope inspect
+expect 65 'malformed: not an envelope' "$chatelaine" envelope inspect --in phrase
+expect 64 'Name the file once' "$chatelaine" envelope inspect phrase --in phrase
 python3 - "$root/Tests/Vectors" <<'P'
 import json, sys, os, base64
-for name in ['envelope', 'local-envelope', 'text']:
+for name in ['envelope', 'local-envelope', 'wrapped-key', 'text']:
   path = f'{sys.argv[1]}/{name}.json'
   if not os.path.exists(path): continue
   for i, v in enumerate(json.load(open(path))['vectors']):
-    for key in ('envelope', 'local', 'text'):
-      if key in v:
+    for key in ('envelope', 'local', 'wrapped', 'text'):
+      if v.get(key):
         data = v[key].encode() if key == 'text' else bytes.fromhex(v[key])
         open(f'v-{name}-{key}-{i:03}-{v["expect"]}', 'wb').write(data)
 P
@@ -142,12 +144,27 @@ for file in v-*; do
   case $file in
     # The envelope first and the wrapped key behind it: what is behind a header is ciphertext to it.
     v-local-envelope-*-007-*) expect 0 'plaintext   208 bytes' "$chatelaine" envelope inspect "$file" ;;
-    v-envelope-*-malformed* | v-local-*-malformed*) expect 65 malformed "$chatelaine" envelope inspect "$file" ;;
+    # What a part of it is by itself.
+    v-local-envelope-*-005-*) expect 0 '^kind +wrapped-data-key' "$chatelaine" envelope inspect "$file" ;;
+    v-wrapped-key-wrapped-017-*) expect 0 '^plaintext   52 bytes' "$chatelaine" envelope inspect "$file" ;;
+    v-envelope-*-malformed* | v-local-*-malformed* | v-wrapped-*-malformed*) expect 65 malformed "$chatelaine" envelope inspect "$file" ;;
+    v-wrapped-*-ok | v-wrapped-*-body | v-wrapped-*-key-or-context)
+      expect 0 '"kind":"wrapped-(store|tenant|subject|data)-(key|root)","keyId":"[0-9a-f]{32}","keyVersion":[0-9]+,"wrappingKeyId":' \
+        "$chatelaine" envelope inspect "$file" --json ;;
     v-*-ok) expect 0 '"suite":"(AES-256-GCM|XChaCha20-Poly1305)"' "$chatelaine" envelope inspect "$file" --json ;;
     *) "$chatelaine" envelope inspect "$file" >out 2>&1; check "$file ends with 0 or 65" 1 $(( $? == 0 || $? == 65 )) ;;
   esac
 done
 echo "inspected $inspected vectors"
+one=$(ls v-wrapped-key-text-*-ok | head -n 1); expect 0 '^kind +wrapped-data-key$' "$chatelaine" envelope inspect "$one"
+expect 0 '^wrapped by  [0-9a-f]{32} version [0-9]+$' "$chatelaine" envelope inspect "$one"
+expect 0 '^form +text, 148 bytes$' "$chatelaine" envelope inspect "$one"
+check 'the text of a data key' '202 ch1.Q1cB' "$(wc -c <"$one") $(head -c 8 "$one")"
+expect 0 ', local$' "$chatelaine" envelope inspect "$(ls v-local-envelope-text-*-ok | head -n 1)"
+head -c 201 "$one" >cut; expect 65 malformed "$chatelaine" envelope inspect cut
+{ cat "$one"; echo AA; } >longer; expect 65 malformed "$chatelaine" envelope inspect longer
+expect 66 'cannot be read|there is no such file' "$chatelaine" envelope inspect /nonexistent/x
+expect 74 'cannot be read \(Is a directory\)' "$chatelaine" envelope inspect .
 
 echo "$passed passed, $failed failed"
 [[ $failed == 0 ]]

@@ -147,7 +147,18 @@ check 'to a pipe: whole lines up to it' "$(head -n 3000 $zone | sha256sum)" "$(s
 c encrypt acme/pay --in edge >two
 refuse 64 'line 1: INVALID_REQUEST: The plaintext has new lines inside' c decrypt acme --lines --in two --out files/new
 expect 64 'exclude each other' c encrypt acme/pay --lines --binary
-expect 64 'exclude each other' c decrypt acme --lines --json
+# JSON Lines: an object for each line, those that fail too.
+printf 'a\nb\nc\n' >three
+expect 0 '' c encrypt acme/pay --lines --json --in three --out files/json
+check 'an object a line' '1 true 2 true 3 true' "$(sed -E 's/^\{"line":([0-9]+),"ok":([a-z]+),"envelope":"ch1\.[^"]*"\}$/\1 \2/' files/json | paste -sd' ')"
+sed -E 's/.*"envelope":"([^"]*)".*/\1/' files/json | sed '2s/.*/ch1.AAAA/' >mended
+c decrypt acme --lines --json <mended >shown 2>err; check 'the status of the first that failed' 65 $?
+check 'which is named' 1 "$(grep -c '^chatelaine: line 2: DECRYPTION_FAILED' err)"
+check 'and the others go on' '{"line":1,"ok":true,"plaintextBase64":"YQ=="} {"line":3,"ok":true,"plaintextBase64":"Yw=="}' "$(grep true shown | paste -sd' ')"
+check 'a line that failed' 1 "$(grep -c '^{"line":2,"ok":false,"code":"DECRYPTION_FAILED","sentence":"[^"]*"}$' shown)"
+check 'the control: all of them go through' 0 "$(sed 2d mended | c decrypt acme --lines --json >/dev/null; echo $?)"
+check 'rewrapped as objects' 2 "$(sed 2d mended | c rewrap acme --lines --json | grep -c '"ok":true,"envelope":"ch1\.')"
+expect 0 '^\{"line":1,"ok":true,"plaintextBase64":"' c decrypt acme --lines --json --in two
 mkfifo talk answers
 c encrypt acme/pay --lines <talk >answers & talker=$!
 exec 7>talk 8<answers; echo one >&7; read -r -t 20 -u 8 line
@@ -161,11 +172,11 @@ expect 0 '^wrapped  ch1\.' c data-key issue acme/pay --wrapped-only; check 'no k
 expect 0 '' c data-key issue acme/pay --key-out files/key --out files/wrapped
 check '32 bytes, its owner'"'"'s' '32 600' "$(stat -c '%s %a' files/key)"
 expect 0 "$(od -An -tx1 files/key | tr -d ' \n')" c data-key unwrap acme --in files/wrapped
-expect 0 '' c data-key unwrap acme --in files/wrapped --out files/again
+expect 0 '' c data-key unwrap acme --in files/wrapped --key-out files/again
 check 'the same key' "$(sha256sum <files/key)" "$(sha256sum <files/again)"
 expect 0 '^\{"wrapped":"ch1[^"]*","keyHex":"[0-9a-f]{64}","receipt"' c data-key issue acme/pay --json
 expect 0 '^\{"keyHex":"[0-9a-f]{64}","receipt"' c data-key unwrap acme --in files/wrapped --json
-refuse 65 'DECRYPTION_FAILED' c data-key unwrap beta --in files/wrapped --out files/again
+refuse 65 'DECRYPTION_FAILED' c data-key unwrap beta --in files/wrapped --key-out files/again
 refuse 65 'This is not a wrapped data key' c data-key unwrap acme --in files/card.bin
 expect 64 'exclude each other' c data-key issue acme/pay --wrapped-only --key-out files/k
 

@@ -51,7 +51,7 @@ class Scene:
             assert admin.create_tenant(tenant).ok and admin.create_key(tenant, "pay").ok
         assert admin.create_key("acme", "off").ok
         data = house.data()
-        self.off = data.encrypt("acme", "off", b"x")[1]
+        self.off, self.off_wrapped = data.encrypt("acme", "off", b"x")[1], data.issue("acme", "off")[1]
         assert admin.act("DisableKey", "acme", "off").ok
         self.envelope = data.encrypt("acme", "pay", b"4111", CONTEXT)[1]
         self.foreign = data.encrypt("beta", "pay", b"4111", CONTEXT)[1]
@@ -266,6 +266,7 @@ def plaintexts(scene):
     scene.check(caller.decrypt("acme", sealed[1])[1] == text, "row 20: exactly the limit")
     reply = caller.encrypt("acme", "pay", text + b"x")
     scene.check(reply.code == "LIMIT_EXCEEDED" and "1048576" in reply.sentence, "row 20: one byte more")
+    scene.check(not reply.receipt, "row 20: which is counted, and has no entry of its own")
     scene.check(caller.decrypt("acme", sealed[1] + b"x").code == "LIMIT_EXCEEDED", "row 20: an envelope of one more")
     caller.close()
 
@@ -299,6 +300,12 @@ def ciphertexts(scene):
 def keys(scene):
     caller = scene.caller()
     scene.check(caller.encrypt("acme", "off", b"x").code == "KEY_DISABLED", "row 27: a key that is disabled")
+    results = [dict(fields(one)) for one in caller.encrypt_batch("acme", "off", [(b"x", None)] * 2).all(1)]
+    scene.check([one.get(2) for one in results] == [b"KEY_DISABLED"] * 2, "row 27: in a batch: %s" % results)
+    scene.check(caller.issue("acme", "off").code == "KEY_DISABLED", "row 27: no data key is issued")
+    for reply in (caller.unwrap("acme", scene.off_wrapped), caller.rewrap("acme", scene.off),
+                  caller.rewrap("acme", wrapped=scene.off_wrapped)):
+        scene.check(reply.code == "DECRYPTION_FAILED", "row 27: what it sealed does not open: %s" % reply.code)
     waiting = 0
     for number in range(1000):
         caller.send(DATA, "Encrypt", Data.message("acme", "guess%d" % number, b"x"))

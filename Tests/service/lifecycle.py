@@ -1,5 +1,6 @@
 """The rows of starts, stops and signals: second instances, stale sockets, preloads, SIGTERM and SIGHUP under load."""
 import ctypes.util
+import hashlib
 import os
 import signal
 import subprocess
@@ -74,7 +75,7 @@ def second_instance(check, house):
     ended = run_another(house)
     check(ended.returncode == 75, "row 47: a second instance ends with 75, not %d" % ended.returncode)
     check(ended.stderr.count("\n") == 1, "row 47: and one sentence: %s" % ended.stderr)
-    check(identity() == before and not os.path.exists(house.data_path + ".new"), "row 47: the first's sockets are untouched")
+    check(identity() == before and not os.path.exists(house.data_path[:-1] + "~"), "row 47: the first's sockets are untouched")
     check(house.admin().status().ok, "row 47: and it serves")
 
 
@@ -113,6 +114,10 @@ def policy_entries(house):
     return [one for one in house.entries() if one["operation"] == "policy-reload"]
 
 
+def policy_hash(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def wait_for(what, seconds=10):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -129,7 +134,8 @@ def reload(check, house):
     path = os.path.join(house.directory, "policy.yaml")
     with open(path) as file:
         good = file.read()
-    for bad in ("version: 1\nrules: [", good + "\nunknown: 1\n", "", good.replace("role:", "roll:", 1)):
+    bads = ["version: 1\nrules: [", good + "\nunknown: 1\n", "", good.replace("role:", "roll:", 1)]
+    for bad in bads:
         with open(path, "w") as file:
             file.write(bad)
         said = house.printed().count("policy not reloaded")
@@ -140,7 +146,11 @@ def reload(check, house):
     said = house.printed().count("policy not reloaded")
     house.process.send_signal(signal.SIGHUP)
     check(wait_for(lambda: house.printed().count("policy not reloaded") > said), "row 60: SIGHUP, no policy")
-    check(not policy_entries(house), "row 60: no entry says that there is a new policy")
+    refused = policy_entries(house)
+    check(not any(one["outcome"] == "ok" for one in refused), "row 60: no entry says that there is a new policy")
+    check(len(refused) == 5 and all(one["outcome"] == "failed" for one in refused), "row 60: each refused one has an entry")
+    hashes = [one["details"].get("policy-hash") for one in refused]
+    check(hashes == [*map(policy_hash, bads), None], "row 60: which names the file that was refused: %s" % hashes)
     changed = good.replace('tenants: ["*"]', 'tenants: ["a*", "b*"]')
     assert changed != good
     with open(path, "w") as file:
@@ -148,7 +158,9 @@ def reload(check, house):
     house.process.send_signal(signal.SIGHUP)
     check(wait_for(lambda: "policy reloaded" in house.printed()), "row 60: SIGHUP, a valid policy")
     check(data.encrypt("closing", "k", b"x").code == "NOT_FOUND", "row 60: it holds for connections that are open")
-    check(len(policy_entries(house)) == 1, "row 60: and has an entry")
+    taken = [one for one in policy_entries(house) if one["outcome"] == "ok"]
+    check(len(taken) == 1, "row 60: and has an entry")
+    check(taken and taken[0]["details"]["policy-hash"] == policy_hash(changed), "row 60: which names its file")
     return good
 
 

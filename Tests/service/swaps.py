@@ -206,6 +206,45 @@ class Silent(Checks):
         return holds
 
 
+def two_keys(house, check, answers):
+    """Row 29: a ciphertext that plain GCM opens under the message keys of two tenant keys. Whichever of them its envelope
+    names and whichever it commits to, it opens under one at most: its own."""
+    try:
+        import salamander
+        from custody import Keys, formats
+    except ImportError as error:
+        print("skipped: row 29 needs python3-cryptography (%s)" % error)
+        return
+    context = {"table": "cards"}
+    bound = formats.context_hash(b"acme", b"", [(b"table", b"cards")])
+    admin, data = house.admin(), house.data()
+    for name in ("one", "other"):
+        assert admin.create_key("acme", name).ok
+    keys = Keys(house)
+    ids = {name: data.encrypt("acme", name, b"")[1][4:24] for name in ("one", "other")}
+    for named, other in (("one", "other"), ("other", "one")):
+        head = b"CH\1\1" + ids[named] + os.urandom(24)
+        okms = {name: formats.derive(keys.keys["acme", name, 1], "envelope", head + bound) for name in (named, other)}
+        for committed in (named, other):
+            header = head + okms[committed][32:]
+            sealed = salamander.make(okms[named][:32], okms[other][:32], header + bound)
+            texts = [salamander.plain_gcm(okms[name][:32], sealed, header + bound) for name in (named, other)]
+            check(texts[0] != texts[1], "the control did not fail: row 29: plain GCM opens it under both, to two texts")
+            reply = data.decrypt("acme", header + sealed, context)
+            if committed == named:
+                check(reply[1] == texts[0], "the control did not fail: row 29: it opens under the key it names and commits to")
+            else:
+                answers.refused("row 29: names one key, commits to another", "DECRYPTION_FAILED", reply, "key-or-context")
+            moved = header[:4] + ids[other] + header[24:]
+            reply = data.decrypt("acme", moved + sealed, context)
+            answers.refused("row 29: moved to the other key", "DECRYPTION_FAILED", reply, "key-or-context")
+            again = formats.derive(keys.keys["acme", other, 1], "envelope", moved[:48] + bound)[32:]
+            reply = data.decrypt("acme", moved[:48] + again + sealed, context)
+            answers.refused("row 29: moved, and committed anew", "DECRYPTION_FAILED", reply, "body")
+    admin.close()
+    data.close()
+
+
 def main():
     check = Checks()
     with House(start=False) as house:
@@ -225,6 +264,7 @@ def main():
         else:
             print("skipped: a second principal needs root")
         batches(house, check, made)
+        two_keys(house, check, answers)
         count = answers.settle(house)
         check_controls(check, house)
         check(house.stop() == 0 and house.verify() == 0, "it stops with 0, and its log is valid")

@@ -88,6 +88,12 @@ unsigned ch_physical_sector_bytes(int fd);
 /// flock(2), exclusive, without waiting: 0, or -1 with errno.
 int ch_lock_exclusively(int fd);
 
+/// The process that holds a flock(2) on the file that `fd` has open, as /proc/locks has it; 0 where that is not told.
+int ch_lock_holder(int fd);
+
+/// What strerror(3) says, for good.
+const char *ch_error_text(int number);
+
 /// renameat2(2) with RENAME_NOREPLACE.
 int ch_rename_without_replacing(const char *from, const char *to);
 
@@ -112,6 +118,10 @@ int ch_bind_unix(const char *path);
 /// What is at a socket's path: 0 nothing, or a socket that nobody answers; 1 a socket that answers; 2 something
 /// else; -1 with errno.
 int ch_unix_socket_state(const char *path);
+/// The path that an AF_UNIX stream socket listens at: bytes written, or -1 where the descriptor is no such socket.
+long ch_listening_path(int descriptor, void *path, size_t capacity);
+/// Marks a descriptor close-on-exec and non-blocking: 0, or -1 with errno.
+int ch_keep_to_ourselves(int descriptor);
 /// The last part of a process's cgroup, if `handle` says that the process still lives: bytes written, -1 if not.
 long ch_cgroup_of(int pid, int handle, void *text, size_t capacity);
 

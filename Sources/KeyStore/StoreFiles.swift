@@ -1,0 +1,66 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// The files of a store: the database and what SQLite keeps beside it.
+enum StoreFiles {
+  private static let suffixes = ["", "-wal", "-shm", "-journal"]
+
+  /// Refuses links and what is no regular file: opening a fifo would wait for somebody to write to it.
+  static func checkKinds(_ path: String) throws(KeyStoreError) {
+    for file in present(path) {
+      let kind = file.status.st_mode & S_IFMT
+      guard kind != S_IFLNK else { throw .place(path: file.path, .symlink) }
+      guard kind == S_IFREG else { throw .place(path: file.path, .notAFile) }
+    }
+  }
+
+  /// Refuses files that are another user's, or open to others: it holds no plain key, and is nobody else's to copy or
+  /// to change.
+  static func checkOwner(_ path: String) throws(KeyStoreError) {
+    for file in present(path) {
+      guard file.status.st_uid == geteuid() else {
+        throw .place(path: file.path, .owner(file.status.st_uid, ours: geteuid()))
+      }
+      let mode = file.status.st_mode & 0o7777
+      guard mode & 0o077 == 0 else { throw .place(path: file.path, .mode(mode)) }
+    }
+  }
+
+  /// Whether there is something in the journal that the database does not have yet.
+  static func hasJournal(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path + "-wal", &status) == 0 && status.st_size > 0
+  }
+
+  private static func present(_ path: String) -> [(path: String, status: stat)] {
+    suffixes.compactMap { suffix in
+      var status = stat()
+      return unsafe lstat(path + suffix, &status) == 0 ? (path + suffix, status) : nil
+    }
+  }
+}
+
+/// The lock that one service holds on a store: on the database itself, so that no other name, no second configuration
+/// and no `rm` of a lock's file leads past it.
+final class StoreLock: Sendable {
+  private let file: Mutex<Int32>
+
+  /// why: SQLite's own locks are lost when any descriptor of the file is closed, so call this before SQLite opens it,
+  /// and let go after it has closed it.
+  init(_ path: String) throws(KeyStoreError) {
+    let file = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    self.file = Mutex(file)
+    guard file >= 0 else { throw .database(code: 14, doing: "opening the store") }
+    guard ch_lock_exclusively(file) == 0 else { throw .inUse(path: path, holder: ch_lock_holder(file)) }
+  }
+
+  deinit { release() }
+
+  func release() {
+    file.withLock { file in
+      if file >= 0 { _ = close(file) }
+      file = -1
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import ChatelaineAuditLog
+import ChatelaineAuditTrail
+import ChatelaineLogTestSupport
+import Foundation
+import Testing
+
+/// What lies in a log's directory that is no file of a log, and who has the directory.
+struct DirectoryTests {
+  private let folder: AuditLogTests.Folder
+  private var segment: String { folder.path + "/000001-0000000000.seg" }
+
+  init() throws {
+    folder = try AuditLogTests.Folder()
+    let log = try AuditLogTests.log(in: folder.storage())
+    _ = try log.appendAndWait(.sample(1))
+    log.close()
+  }
+
+  private func refusal(_ storage: any LogStorage) -> LogError? {
+    do throws(LogError) {
+      var reader = try LogReader(storage)
+      _ = try reader.readAvailable(visit: { _ in })
+      return nil
+    } catch { return error }
+  }
+
+  private func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() }
+
+  @Test func `A lock whose file was deleted is held all the same, and its holder is named`() throws {
+    let storage = try folder.storage()
+    try FileManager.default.removeItem(atPath: folder.path + "/lock")
+    for use in [FileStorage.Use.writing, .checking] {
+      let failure = #expect(throws: StorageFailure.self) { try FileStorage(path: folder.path, for: use) }
+      #expect(failure?.call == .lock && failure?.holder == getpid())
+    }
+    withExtendedLifetime(storage) {}
+  }
+
+  @Test func `Checking holds the lock, makes no file, and needs none`() throws {
+    for hasLockFile in [true, false] {
+      if !hasLockFile { try FileManager.default.removeItem(atPath: folder.path + "/lock") }
+      let before = try names()
+      do {
+        let checking = try FileStorage(path: folder.path, for: .checking)
+        #expect(throws: StorageFailure.self) { try folder.storage() }
+        withExtendedLifetime(checking) {}
+      }
+      #expect(try hasLockFile ? names() == before : Set(names()).isSuperset(of: before))
+      #expect(throws: Never.self) { try folder.storage() }
+    }
+  }
+
+  @Test func `Checking leaves a directory without a lock's file without one`() throws {
+    try FileManager.default.removeItem(atPath: folder.path + "/lock")
+    let before = try names()
+    _ = try FileStorage(path: folder.path, for: .checking)
+    #expect(try names() == before)
+    // The control: writing makes it.
+    _ = try folder.storage()
+    #expect(try names() != before)
+  }
+
+  @Test(arguments: ["000001-0000000000.seg", "epoch-000001"])
+  func `A fifo, a directory or a link in a file's place is refused at once, and named`(name: String) throws {
+    let path = folder.path + "/" + name
+    try FileManager.default.moveItem(atPath: path, toPath: path + ".kept")
+    #expect(unsafe mkfifo(path, 0o600) == 0)
+    guard case .storage(let fifo) = refusal(try folder.storage()) else {
+      Issue.record("a fifo was read")
+      return
+    }
+    #expect(fifo.call == .open && fifo.reason.contains("no regular file") && fifo.path == path)
+    try FileManager.default.removeItem(atPath: path)
+    try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: path + ".kept")
+    guard case .storage(let link) = refusal(try folder.storage()) else {
+      Issue.record("a link was followed")
+      return
+    }
+    #expect(link.call == .open && link.reason.contains("symbolic link"))
+    try FileManager.default.removeItem(atPath: path)
+    try FileManager.default.moveItem(atPath: path + ".kept", toPath: path)
+    #expect(refusal(try folder.storage()) == nil)
+  }
+
+  @Test func `A directory without a file of a log holds no log; segments without their epoch are tampering`() throws {
+    let empty = try AuditLogTests.Folder()
+    #expect(refusal(try empty.storage(exclusively: false)) == .noLog(path: empty.path))
+    #expect(refusal(try empty.storage()) == .noLog(path: empty.path))
+    try FileManager.default.removeItem(atPath: folder.path + "/epoch-000001")
+    guard case .corrupt(let fault, _) = refusal(try folder.storage()) else {
+      Issue.record("taken for no log")
+      return
+    }
+    #expect(fault.kind == .epochDescriptor)
+  }
+
+  @Test func `What the system says of a failure is words`() {
+    for (number, words) in [(ENOSPC, "No space left on device"), (EACCES, "Permission denied"), (EIO, "Input/output error")] {
+      #expect(StorageFailure(.write, path: "x", errno: number).reason == words)
+    }
+    #expect(StorageFailure(.write, path: "x", errno: 99_999).reason == "unknown error")
+  }
+}

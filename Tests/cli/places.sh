@@ -1,0 +1,157 @@
+#!/bin/bash
+# What lies where it must not, and who has it: second instances, locks and stores taken away, fifos, files of others,
+# checks that must change nothing, output that does not arrive. Usage: Tests/cli/places.sh FOLDER-OF-chatelaine-AND-chatelained
+set -u
+bin=$(realpath "${1:?usage: places.sh FOLDER-OF-chatelaine-AND-chatelained}")
+work=$(mktemp -d) && cd "$work" || exit 1
+service=
+trap '[[ -n $service ]] && kill "$service" 2>/dev/null; umount "$work/ro" 2>/dev/null; chmod -R u+rwX "$work"; rm -rf "$work"' EXIT
+passed=0 failed=0
+
+# expect CODE PATTERN COMMAND...: runs it; it ends by itself with CODE, and PATTERN (extended regex) is in what it says.
+expect() {
+  local code=$1 pattern=$2 got limit=(timeout 30); shift 2
+  [[ $(type -t "$1") != function ]] || limit=()
+  "${limit[@]}" "$@" >out 2>err </dev/null; got=$?
+  cat err >>out
+  if [[ $got =~ ^($code)$ ]] && grep -qaE -- "$pattern" out; then passed=$((passed + 1)); return; fi
+  failed=$((failed + 1)); echo "NOT OK ($got, not $code, or no '$pattern'): $*"; sed 's/^/    /' out | head -n 5
+}
+check() { if [[ $2 == "$3" ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "NOT OK $1: '$2' is not '$3'"; fi; }
+unchanged() { check "$1" '' "$(diff <(echo "$before") <(picture d))"; }
+c() { "$bin/chatelaine" "$@"; }
+serve=("$bin/chatelained" --allow-root --config)
+verify=("$bin/chatelained" --check --allow-root --config)
+start() {
+  "${serve[@]}" "$1" >service.out 2>&1 & service=$!
+  for _ in $(seq 200); do c status >/dev/null 2>&1 && return; sleep 0.05; done
+  echo "NOT OK the service does not start"; cat service.out; exit 1
+}
+stop() { kill "${1:--TERM}" "$service"; wait "$service" 2>/dev/null; service=; }
+# Every name, with what it is, whose, how large and when last written, and every byte. (Not the time of the last change of
+# owner: as root SQLite gives a journal the owner that it has.)
+picture() { find "$1" -printf '%p %y %m %u %s %i %T@\n' | sort; find "$1" -type f -exec sha256sum {} + | sort; }
+
+c init d >/dev/null && c init e >/dev/null || exit 1
+export CHATELAINE_SOCKET=$work/d/run/data.sock CHATELAINE_ADMIN_SOCKET=$work/d/run/admin.sock
+
+# A check changes nothing, of a closed store, of one that was not closed, as owner and on a disk that cannot be written.
+start d/chatelaine.yaml; c tenant create acme >/dev/null; c key create acme/k >/dev/null; stop
+rm -f d/log/lock
+before=$(picture d)
+expect 0 '^all is well$' "${verify[@]}" d/chatelaine.yaml
+unchanged 'a check changes nothing'
+start d/chatelaine.yaml; c tenant create beta >/dev/null; kill -9 "$service"; wait "$service" 2>/dev/null; service=
+check 'the control: it was killed with a journal' yes "$([[ -s d/store/keys.sqlite-wal ]] && echo yes)"
+for index in with without; do
+  [[ $index == with ]] || rm -f d/store/keys.sqlite-shm
+  before=$(picture d)
+  expect 0 '^store    generation 4, ' "${verify[@]}" d/chatelaine.yaml
+  unchanged "a check of what was killed changes nothing, $index SQLite's index"
+done
+if [[ $(id -u) == 0 ]] && mkdir ro && mount --bind d ro 2>/dev/null && mount -o remount,bind,ro ro; then
+  expect 0 '^all is well$' "${verify[@]}" ro/chatelaine.yaml
+  unchanged 'nor where nothing can be written'
+  umount ro
+else
+  echo "skipped: a check on a read-only disk needs root and bind mounts"
+fi
+before=$(picture d); start d/chatelaine.yaml; stop
+[[ $before != "$(picture d)" ]]; check 'the control: a start does change something' $? 0
+
+# One service a log, one a store: whatever is deleted, and whatever configuration leads there.
+start d/chatelaine.yaml
+expect 75 "Another service \(process $service\) is using the log" "${serve[@]}" d/chatelaine.yaml
+rm d/log/lock
+expect 75 "Another service \(process $service\) is using the log" "${serve[@]}" d/chatelaine.yaml
+expect 75 "Another service \(process $service\) is using the log" "${verify[@]}" d/chatelaine.yaml
+cp -a d/log log2
+sed "s|directory: log|directory: ../log2|; s|run/|run/second-|" d/chatelaine.yaml >d/second.yaml
+expect 75 "Another service \(process $service\) is using the key store" "${serve[@]}" d/second.yaml
+expect 75 "Another service \(process $service\) is using the key store" "${verify[@]}" d/second.yaml
+check 'one sentence' 1 "$(grep -c '' err)"
+expect 0 '^log .* accepting$' c status
+
+# The store's file removed under it: no change is taken, and status says so.
+mv d/store/keys.sqlite d/store/away
+expect 0 "must restart: the key store's file was removed or replaced" c status
+expect '6[59]|7[05]' 'request' c tenant create gamma
+expect '6[59]|7[05]' 'request' c tenant create delta
+expect 0 '(removed|restart)' c status
+stop; mv d/store/away d/store/keys.sqlite; rm -rf log2
+start d/chatelaine.yaml
+check 'nothing of it is in the store' 'acme beta' "$(c tenant list | cut -d' ' -f1 | xargs)"
+stop
+
+# A fifo, a link or a directory in a file's place: refused at once.
+for file in chatelaine.yaml policy.yaml log/000001-0000000000.seg log/epoch-000001 \
+  store/keys.sqlite store/keys.sqlite-wal store/keys.sqlite-shm store/keys.sqlite-journal; do
+  [[ -e e/$file ]] && mv "e/$file" kept
+  mkfifo "e/$file"
+  for command in serve verify; do
+    declare -n words=$command
+    expect '6[56]|7[478]' "$(basename "$file").*(no file|no regular file)" "${words[@]}" e/chatelaine.yaml
+    check "one sentence: a fifo as $file" 1 "$(grep -c '' err)"
+  done
+  rm "e/$file"; [[ -e kept ]] && mv kept "e/$file"
+done
+expect 0 'all is well' "${verify[@]}" e/chatelaine.yaml
+mv e/log/000001-0000000000.seg kept; ln -s ../../kept e/log/000001-0000000000.seg
+expect 66 '000001-0000000000.seg: open failed \(it is a symbolic link' c audit verify --log e/log
+expect 66 'it is a symbolic link' c audit show --log e/log
+expect 66 '000001-0000000000.seg cannot be used \(open failed: it is a symbolic link' "${serve[@]}" e/chatelaine.yaml
+rm e/log/000001-0000000000.seg; mv kept e/log/000001-0000000000.seg
+
+# Files that others may read or change.
+for file in chatelaine.yaml policy.yaml; do
+  for mode in 0620 0602 0666; do
+    chmod $mode e/$file; expect 78 "$file: others may change the file" "${serve[@]}" e/chatelaine.yaml; chmod 0600 e/$file
+  done
+  chmod 0644 e/$file; expect 0 'all is well' "${verify[@]}" e/chatelaine.yaml; chmod 0600 e/$file
+  if [[ $(id -u) == 0 ]]; then
+    chown nobody e/$file; expect 78 "$file: others may change the file" "${verify[@]}" e/chatelaine.yaml; chown 0 e/$file
+  fi
+done
+for mode in 0640 0604 0666; do
+  chmod $mode e/store/keys.sqlite
+  expect 77 "keys.sqlite has mode $mode and lets others in: chmod 0600" "${serve[@]}" e/chatelaine.yaml
+  expect 77 "chmod 0600" "${verify[@]}" e/chatelaine.yaml
+done
+chmod 0600 e/store/keys.sqlite
+if [[ $(id -u) == 0 ]]; then
+  chown nobody e/store/keys.sqlite; expect 77 'keys.sqlite belongs to uid [0-9]+, and this' "${serve[@]}" e/chatelaine.yaml
+  chown 0 e/store/keys.sqlite
+fi
+expect 0 'all is well' "${verify[@]}" e/chatelaine.yaml
+
+# The store's own row under another number, and a second one.
+if command -v sqlite3 >/dev/null; then
+  for edit in 'UPDATE store SET one = 2' \
+    'CREATE TEMP TABLE t AS SELECT * FROM store; UPDATE t SET one = 2; INSERT INTO store SELECT * FROM t'; do
+    cp -a e f; sqlite3 f/store/keys.sqlite "PRAGMA ignore_check_constraints = ON; $edit"
+    expect 65 'The record of the store in the key store was changed' "${serve[@]}" f/chatelaine.yaml
+    expect 65 'The record of the store in the key store was changed' "${verify[@]}" f/chatelaine.yaml
+    rm -rf f
+  done
+  cp -a e f; sqlite3 f/store/keys.sqlite "CREATE VIEW \"$(printf 'a\033b')\" AS SELECT 1"
+  expect 65 'the schema \(view a\\x1bb\)' "${verify[@]}" f/chatelaine.yaml; rm -rf f
+fi
+
+# Output that does not arrive.
+full() { bash -c '"$@" >/dev/full' - "$@"; }
+expect 74 'standard output cannot be written' full "$bin/chatelaine" audit show --log e/log
+expect 74 'standard output cannot be written' full "$bin/chatelaine" audit verify --log e/log
+expect 74 'standard output cannot be written' full "$bin/chatelaine" keyring show e/keyring
+expect 74 'standard output cannot be written' full "$bin/chatelained" --check --allow-root --config e/chatelaine.yaml
+
+# Two at once that make one directory: one makes it, and the other says what it waits for.
+echo 'correct horse battery' >phrase
+c init k --seal passphrase --argon2-passes 16 --argon2-memory-kib 262144 --passphrase-fd 3 3<phrase >/dev/null 2>&1 & first=$!
+for _ in $(seq 200); do compgen -G '.k.init-*/*' >/dev/null && break; sleep 0.02; done
+expect 75 'k: another init is filling it, in \./\.k\.init-.*: wait for it' "$bin/chatelaine" init k
+check 'nobody is told to remove it' 0 "$(grep -c 'remove' out)"
+wait $first; check 'the first is made' 0 $?
+expect 0 'all is well' "$bin/chatelained" --check --allow-root --config k/chatelaine.yaml --passphrase-fd 3 3<phrase
+
+echo "$passed passed, $failed failed"
+[[ $failed == 0 ]]
