@@ -6,7 +6,8 @@ internal import Synchronization
 /// The key-access log of a running service: a mailbox before the one writer.
 ///
 /// A batch is whatever came in while the last one was being synced. Entries of one `append` stay
-/// together and in order, and appends of one thread keep their order.
+/// together and in order, and appends of one thread keep their order. A single entry may be written by the thread
+/// that brings it, while the writer's own thread has nothing to do.
 package final class AuditLog: Sendable {
   package typealias Completion = @Sendable (consuming AppendOutcome) -> Void
 
@@ -20,13 +21,14 @@ package final class AuditLog: Sendable {
   }
 
   private let mailbox = Mailbox()
+  private let desk: WriterDesk
   private let epoch: EpochDescriptor
   private let writerThread: WorkThread
   private let fillerThread: WorkThread
   private let shared: Shared
 
   /// What threads share beside the mailbox.
-  private final class Shared: Sendable {
+  fileprivate final class Shared: Sendable {
     let head: Mutex<Head>
     let spare: Mutex<SpareSegment>
     let isPoisoned = Atomic<Bool>(false)
@@ -41,16 +43,17 @@ package final class AuditLog: Sendable {
 
   /// Starts the writer's thread, which owns `writer` from now on.
   ///
-  /// `onPoisoned` is called once, on the writer's thread, after every waiting append was refused; a
+  /// `onPoisoned` is called once, on the thread that wrote, after every waiting append was refused; a
   /// daemon exits there.
   package init(_ writer: sending LogWriter, onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }) {
     let shared = Shared(head: writer.head, spare: writer.spare)
     self.shared = shared
     epoch = writer.epoch
     let mailbox = self.mailbox
-    let owned = Handover(writer)
+    let desk = WriterDesk(writer, shared, onPoisoned)
+    self.desk = desk
     writerThread = WorkThread(name: "audit-writer") {
-      Self.write(owned.take(), mailbox: mailbox, shared: shared, onPoisoned: onPoisoned)
+      while let batch = mailbox.takeAll() { desk.write(batch) }
     }
     fillerThread = WorkThread(name: "audit-filler") { Self.fill(shared) }
   }
@@ -73,6 +76,17 @@ package final class AuditLog: Sendable {
 
   private func post(_ drafts: [EntryDraft], _ completion: @escaping Completion) {
     if !mailbox.post(Submission(drafts: drafts, completion: completion)) { completion(.failed(.closed)) }
+  }
+
+  /// The same at once and on this very thread, where nothing waits for the writer and it is idle; false where it is
+  /// not, and then nothing was done.
+  ///
+  /// For a caller that nobody else waits beside: it spares two changes of threads, which together take as long as the
+  /// sync. Earlier appends of this caller must have been answered, or it would overtake them.
+  package func appendIfIdle(_ drafts: [EntryDraft], completion: @escaping Completion) -> Bool {
+    precondition(!drafts.isEmpty, "an append has at least one entry")
+    guard mailbox.isIdle else { return false }
+    return desk.writeIfFree([Submission(drafts: drafts, completion: completion)])
   }
 
   /// Appends entries and waits for them: never on an event loop.
@@ -101,22 +115,82 @@ package final class AuditLog: Sendable {
 
   // MARK: Threads
 
-  private static func write(
-    _ writer: LogWriter, mailbox: Mailbox, shared: Shared, onPoisoned: (StorageFailure) -> Void
-  ) {
-    while let batch = mailbox.takeAll() {
-      let poison = write(batch, with: writer, shared: shared)
-      publish(writer, shared)
-      if let poison { onPoisoned(poison) }
+  /// A log that is hardly used keeps no large spare.
+  fileprivate static func isSpareDue(_ head: Head) -> Bool { head.segmentUsedBytes * 4 > head.segmentBytes }
+
+  /// Fills the spare segment at a pace that stays ahead of the one under way.
+  private static func fill(_ shared: Shared) {
+    while !shared.fillerSignal.isClosed { fillPiece(shared) }
+  }
+
+  @inline(never)
+  private static func fillPiece(_ shared: Shared) {
+    let spare = shared.spare.withLock { $0 }
+    let head = shared.head.withLock { $0 }
+    guard !spare.isFilled, isSpareDue(head) else { return shared.fillerSignal.wait() }
+    do throws(StorageFailure) { try spare.fillPiece() } catch {
+      // The disk is full or refuses: the writer says so when it needs the segment.
+      return shared.fillerSignal.wait(milliseconds: 500)
     }
+    // why: begun at a quarter of the segment under way and done at three, so that no burst stalls its commits.
+    let due = (Double(head.segmentUsedBytes) / Double(head.segmentBytes) - 0.25) * 2
+    if spare.progress > due { shared.fillerSignal.wait(milliseconds: 5) }
+  }
+}
+
+/// One entry that is on disk.
+package struct AppendedEntry: Equatable, Sendable {
+  package let sequence: UInt64
+  package let leafHash: Digest
+}
+
+extension LogWriter {
+  fileprivate var head: AuditLog.Head {
+    AuditLog.Head(
+      epoch: epoch, nextSequence: nextSequence, segment: segmentNumber, segmentUsedBytes: segmentFill.used,
+      segmentBytes: segmentFill.size)
+  }
+}
+
+/// Where the one writer sits: one thread at a time.
+private final class WriterDesk: @unchecked Sendable {
+  private let monitor = Monitor()
+  private let writer: LogWriter
+  private let shared: AuditLog.Shared
+  private let onPoisoned: @Sendable (StorageFailure) -> Void
+
+  init(
+    _ writer: sending LogWriter, _ shared: AuditLog.Shared, _ onPoisoned: @escaping @Sendable (StorageFailure) -> Void
+  ) {
+    self.writer = writer
+    self.shared = shared
+    self.onPoisoned = onPoisoned
+  }
+
+  func write(_ batch: [Submission]) {
+    monitor.lock()
+    writeAndPublish(batch)
+    monitor.unlock()
+  }
+
+  /// False where another thread sits here.
+  func writeIfFree(_ batch: [Submission]) -> Bool {
+    guard monitor.tryLock() else { return false }
+    writeAndPublish(batch)
+    monitor.unlock()
+    return true
+  }
+
+  private func writeAndPublish(_ batch: [Submission]) {
+    let poison = commit(batch)
+    publish()
+    if let poison { onPoisoned(poison) }
   }
 
   /// Commits a batch and answers every submission of it. Returns the failure that poisoned the log, if
   /// this was the batch.
   @inline(never)
-  private static func write(
-    _ batch: [Submission], with writer: LogWriter, shared: Shared
-  ) -> StorageFailure? {
+  private func commit(_ batch: [Submission]) -> StorageFailure? {
     var delivered = 0
     do throws(AppendFailure) {
       try writer.commit(batch.map(\.drafts)) { index, receipt in
@@ -136,61 +210,13 @@ package final class AuditLog: Sendable {
   }
 
   @inline(never)
-  private static func publish(_ writer: LogWriter, _ shared: Shared) {
+  private func publish() {
     let head = writer.head
     shared.head.withLock { $0 = head }
     let current = writer.spare
     let before = shared.spare.withLock { $0 }
     if before !== current { shared.spare.withLock { $0 = current } }
-    if !current.isFilled, isSpareDue(head) { shared.fillerSignal.raise() }
-  }
-
-  /// A log that is hardly used keeps no large spare.
-  private static func isSpareDue(_ head: Head) -> Bool { head.segmentUsedBytes * 4 > head.segmentBytes }
-
-  /// Fills the spare segment at a pace that stays ahead of the one under way.
-  private static func fill(_ shared: Shared) {
-    while !shared.fillerSignal.isClosed { fillPiece(shared) }
-  }
-
-  @inline(never)
-  private static func fillPiece(_ shared: Shared) {
-    let spare = shared.spare.withLock { $0 }
-    let head = shared.head.withLock { $0 }
-    guard !spare.isFilled, isSpareDue(head) else { return shared.fillerSignal.wait() }
-    do throws(StorageFailure) { try spare.fillPiece() } catch {
-      // The disk is full or refuses: the writer says so when it needs the segment.
-      return shared.fillerSignal.wait(milliseconds: 500)
-    }
-    let used = Double(head.segmentUsedBytes) / Double(head.segmentBytes)
-    if spare.progress > used { shared.fillerSignal.wait(milliseconds: 5) }
-  }
-}
-
-/// One entry that is on disk.
-package struct AppendedEntry: Equatable, Sendable {
-  package let sequence: UInt64
-  package let leafHash: Digest
-}
-
-extension LogWriter {
-  fileprivate var head: AuditLog.Head {
-    AuditLog.Head(
-      epoch: epoch, nextSequence: nextSequence, segment: segmentNumber, segmentUsedBytes: segmentFill.used,
-      segmentBytes: segmentFill.size)
-  }
-}
-
-/// Passes a value that is not `Sendable` to the one thread that will own it.
-private final class Handover: @unchecked Sendable {
-  private var value: LogWriter?
-
-  init(_ value: sending LogWriter) { self.value = value }
-
-  func take() -> LogWriter {
-    guard let value else { preconditionFailure("handed over twice") }
-    self.value = nil
-    return value
+    if !current.isFilled, AuditLog.isSpareDue(head) { shared.fillerSignal.raise() }
   }
 }
 

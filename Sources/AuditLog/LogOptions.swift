@@ -3,7 +3,7 @@ package import ChatelaineVocabulary
 
 /// How a log is written.
 package struct LogOptions: Sendable {
-  /// A full-grown segment; the first is `firstSegmentBytes`, each next eight times its predecessor.
+  /// A full-grown segment; the first is `firstSegmentBytes`, each next four times its predecessor.
   package var segmentBytes: UInt64 = 512 << 20
   /// Small, so that a first start takes milliseconds.
   package var firstSegmentBytes: UInt64 = 1 << 20
@@ -13,7 +13,7 @@ package struct LogOptions: Sendable {
 
   package init() {}
 
-  func nextSize(after size: UInt64) -> UInt64 { max(firstSegmentBytes, min(segmentBytes, size * 8)) }
+  func nextSize(after size: UInt64) -> UInt64 { max(firstSegmentBytes, min(segmentBytes, size * 4)) }
 }
 
 /// Where entries' times come from.

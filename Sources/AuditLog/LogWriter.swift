@@ -125,12 +125,10 @@ package final class LogWriter {
     _ groups: [[EntryDraft]], deliver: (Int, consuming AuditReceipt) -> Void
   ) throws(AppendFailure) {
     if let poison { throw .poisoned(poison) }
-    let drafts = groups.count == 1 ? groups[0] : Array(groups.joined())
     var delivery = Delivery(groups: groups.map(\.count), firstSequence: nextSequence)
-    var index = 0
-    while index < drafts.count {
-      let leaves = try commitFrame(drafts[index...])
-      index += leaves.count
+    var queue = DraftQueue(groups)
+    while !queue.isEmpty {
+      let leaves = try commitFrame(&queue)
       for done in delivery.take(leaves) {
         let receipt = AuditReceipt(
           logID: epoch.logID, epoch: epoch.epoch, firstSequence: done.firstSequence, leafHashes: done.leafHashes)
@@ -141,27 +139,38 @@ package final class LogWriter {
     }
   }
 
-  /// Writes one frame of as many of the drafts as fit, syncs it, and returns their leaf hashes.
-  private func commitFrame(_ drafts: ArraySlice<EntryDraft>) throws(AppendFailure) -> [Digest] {
-    let first = drafts[drafts.startIndex].bytes.count
+  /// Writes one frame of as many groups as fit, syncs it, and returns the leaf hashes.
+  ///
+  /// A group is split only where it is longer than a whole frame: else a disk that fills between two frames would
+  /// refuse calls whose entries say that they were done.
+  private func commitFrame(_ queue: inout DraftQueue) throws(AppendFailure) -> [Digest] {
     startFrame()
-    if segment.isSealed || !builder.fits(first, room: room) {
+    if segment.isSealed || !builder.fits(queue.next.prefix(1), room: room) {
       try roll()
       startFrame()
-      precondition(builder.fits(first, room: room), "a segment cannot hold one entry")
+      precondition(builder.fits(queue.next.prefix(1), room: room), "a segment cannot hold one entry")
     }
-    var blinds = Blinds(count: drafts.count)
+    let most = min(queue.count, Limits.frameEntriesMax)
+    var blinds = Blinds(count: most)
     var leaves: [Digest] = []
-    leaves.reserveCapacity(min(drafts.count, Limits.frameEntriesMax))
-    for draft in drafts {
-      guard builder.fits(draft.bytes.count, room: room) else { break }
-      leaves.append(builder.append(draft, blind: blinds.next()))
+    leaves.reserveCapacity(most)
+    while !queue.isEmpty, leaves.isEmpty || builder.fits(queue.next, room: room) {
+      let fitting = builder.fits(queue.next, room: room) ? queue.next.count : fittingCount(queue.next)
+      for draft in queue.take(fitting) { leaves.append(builder.append(draft, blind: blinds.next())) }
+      if !queue.isAtGroup { break }
     }
     try builder.finish { (frame) throws(AppendFailure) in try write(frame) }
     nextSequence += UInt64(leaves.count)
     nextFrame += 1
     previousLeaf = leaves[leaves.count - 1]
     return leaves
+  }
+
+  /// How many entries at the front of a group that is longer than a frame go into this one.
+  private func fittingCount(_ drafts: ArraySlice<EntryDraft>) -> Int {
+    var count = 0
+    while count < drafts.count, builder.fits(drafts.prefix(count + 1), room: room) { count += 1 }
+    return count
   }
 
   private func startFrame() {
@@ -265,6 +274,34 @@ extension LogWriter.OpenSegment {
     self.init(
       header: header, headerHash: SHA256.hash(page), file: file, offset: UInt64(SegmentHeader.byteCount),
       dirtyEnd: UInt64(SegmentHeader.byteCount), fileHash: hash, isSealed: false)
+  }
+}
+
+/// Entries that wait for a frame, group by group.
+private struct DraftQueue {
+  private let groups: [[EntryDraft]]
+  private var group = 0
+  private var taken = 0
+  /// Entries that are left.
+  private(set) var count: Int
+
+  init(_ groups: [[EntryDraft]]) {
+    self.groups = groups
+    count = groups.reduce(0) { $0 + $1.count }
+  }
+
+  var isEmpty: Bool { count == 0 }
+  /// Whether the next entry is the first of its group.
+  var isAtGroup: Bool { taken == 0 }
+  /// What is left of the group under way.
+  var next: ArraySlice<EntryDraft> { groups[group][taken...] }
+
+  mutating func take(_ wanted: Int) -> ArraySlice<EntryDraft> {
+    let drafts = next.prefix(wanted)
+    count -= drafts.count
+    taken += drafts.count
+    if taken == groups[group].count { (group, taken) = (group + 1, 0) }
+    return drafts
   }
 }
 

@@ -16,11 +16,12 @@ struct Submission: Sendable {
   /// False where the mailbox is closed.
   func post(_ submission: Submission) -> Bool {
     monitor.lock()
-    defer { monitor.unlock() }
-    guard !isClosed else { return false }
-    waiting.append(submission)
-    if writerSleeps { monitor.signal() }
-    return true
+    let (isOpen, wakes) = (!isClosed, writerSleeps)
+    if isOpen { waiting.append(submission) }
+    monitor.unlock()
+    // why: behind the lock, which the writer needs as soon as it wakes.
+    if isOpen, wakes { monitor.signal() }
+    return isOpen
   }
 
   /// Everything that waits; sleeps until there is something. Nil once closed and empty.
@@ -36,6 +37,13 @@ struct Submission: Sendable {
     var batch: [Submission] = []
     swap(&batch, &waiting)
     return batch
+  }
+
+  /// Whether the writer's thread sleeps.
+  var isIdle: Bool {
+    monitor.lock()
+    defer { monitor.unlock() }
+    return writerSleeps && waiting.isEmpty && !isClosed
   }
 
   func close() {

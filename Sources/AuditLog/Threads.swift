@@ -25,6 +25,8 @@ internal import Glibc
   }
 
   func lock() { unsafe pthread_mutex_lock(mutex) }
+  /// False where another thread holds it.
+  func tryLock() -> Bool { unsafe pthread_mutex_trylock(mutex) == 0 }
   func unlock() { unsafe pthread_mutex_unlock(mutex) }
   func wait() { unsafe pthread_cond_wait(condition, mutex) }
   func signal() { unsafe pthread_cond_signal(condition) }

@@ -87,7 +87,7 @@ package struct EntryDraft: Sendable {
   package let bytes: [UInt8]
 
   /// Fields over their bounds are a bug of the caller: doors bound what comes from outside.
-  package init(_ entry: AuditEntry) {
+  package init(_ entry: borrowing AuditEntry) {
     bytes = entry.encoded()
     precondition(bytes.count <= Limits.entryBytesMax, "a log entry is too long")
   }

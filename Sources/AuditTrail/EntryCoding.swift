@@ -1,3 +1,4 @@
+internal import ChatelainePrimitives
 internal import ChatelaineVocabulary
 
 /// Why bytes are not an entry.
@@ -16,55 +17,59 @@ package enum EntryFault: Error, Equatable {
 
 extension AuditEntry {
   package func encoded() -> [UInt8] {
-    var writer = ByteWriter(capacity: 320)
-    encodeFixed(into: &writer)
-    writer.u8Prefixed(tenant?.bytes ?? serviceTenantBytes)
-    writer.u8Prefixed(keyName?.bytes ?? [])
+    precondition(items.count <= Limits.batchItemsMax, "too many items")
     precondition(principal.count <= Limits.principalBytesMax, "principal is too long")
-    writer.u16Prefixed(principal)
-    for item in items {
-      writer.u16(item.outcome.rawValue)
-      writer.u16(item.reason.rawValue)
-      writer.u32(item.byteCount)
-      writer.digest(item.contextDigest)
+    let details = encodedDetails()
+    return [UInt8](rawCapacity: byteCount(details: details.count)) { output in
+      appendFixed(to: &output)
+      output.appendU8Prefixed(tenant?.bytes ?? serviceTenantBytes)
+      output.appendU8Prefixed(keyName?.bytes ?? [])
+      output.appendU16Prefixed(principal)
+      for item in items { item.append(to: &output) }
+      output.appendU8Prefixed(role)
+      output.appendU8Prefixed(rule)
+      output.appendU8Prefixed(source)
+      output.append(subjectDigest == nil ? 0 : UInt8(Identifier.byteCount))
+      if let subjectDigest { output.append(subjectDigest) }
+      output.appendU16Prefixed(actor)
+      output.appendU16Prefixed(purpose)
+      output.appendU16Prefixed(details)
     }
-    writer.u8Prefixed(role)
-    writer.u8Prefixed(rule)
-    writer.u8Prefixed(source)
-    writer.u8Prefixed(subjectDigest?.bytes ?? [])
-    writer.u16Prefixed(actor)
-    writer.u16Prefixed(purpose)
-    writer.u16Prefixed(encodedDetails())
-    return writer.bytes
   }
 
-  private func encodeFixed(into writer: inout ByteWriter) {
-    precondition(items.count <= Limits.batchItemsMax, "too many items")
-    writer.u8(1)
-    writer.u8(entryClass.rawValue)
-    writer.u16(operation.rawValue)
-    writer.u16(outcome.rawValue)
-    writer.u16(reason.rawValue)
-    writer.u64(sequence)
-    writer.digest(previous)
-    writer.identifier(blind)
-    writer.u64(wall.nanoseconds)
-    writer.u64(bootNanoseconds)
-    writer.u32(incarnation)
-    writer.u32(peerPID)
-    writer.u32(peerUID)
-    writer.u64(connection)
-    writer.identifier(requestID)
-    writer.identifier(keyID)
-    writer.u32(keyVersion)
-    writer.u32(masterVersion)
-    writer.u64(storeGeneration)
-    writer.u8(door.rawValue)
-    writer.u8(principalKind.rawValue)
-    writer.u16(UInt16(items.count))
+  private func byteCount(details: Int) -> Int {
+    let names = 1 + (tenant?.bytes ?? serviceTenantBytes).count + 1 + (keyName?.bytes.count ?? 0) + 2 + principal.count
+    let texts = 3 + role.count + rule.count + source.count + 1 + (subjectDigest == nil ? 0 : Identifier.byteCount)
+    return Self.fixedByteCount + names + items.count * Item.byteCount + texts + 6 + actor.count + purpose.count + details
+  }
+
+  private func appendFixed(to output: inout OutputRawSpan) {
+    output.append(1)
+    output.append(entryClass.rawValue)
+    output.append(bigEndian: operation.rawValue)
+    output.append(bigEndian: outcome.rawValue)
+    output.append(bigEndian: reason.rawValue)
+    output.append(bigEndian: sequence)
+    output.append(previous)
+    output.append(blind)
+    output.append(bigEndian: wall.nanoseconds)
+    output.append(bigEndian: bootNanoseconds)
+    output.append(bigEndian: incarnation)
+    output.append(bigEndian: peerPID)
+    output.append(bigEndian: peerUID)
+    output.append(bigEndian: connection)
+    output.append(requestID)
+    output.append(keyID)
+    output.append(bigEndian: keyVersion)
+    output.append(bigEndian: masterVersion)
+    output.append(bigEndian: storeGeneration)
+    output.append(door.rawValue)
+    output.append(principalKind.rawValue)
+    output.append(bigEndian: UInt16(items.count))
   }
 
   private func encodedDetails() -> [UInt8] {
+    guard !details.isEmpty else { return [] }
     var writer = ByteWriter()
     for (index, detail) in details.enumerated() {
       precondition(index == 0 || details[index - 1].tag < detail.tag, "details are in ascending order")
@@ -194,3 +199,26 @@ extension AuditEntry {
 }
 
 private let serviceTenantBytes = Array(AuditEntry.serviceTenant.utf8)
+
+extension AuditEntry.Item {
+  fileprivate func append(to output: inout OutputRawSpan) {
+    output.append(bigEndian: outcome.rawValue)
+    output.append(bigEndian: reason.rawValue)
+    output.append(bigEndian: byteCount)
+    output.append(contextDigest)
+  }
+}
+
+extension OutputRawSpan {
+  /// One length byte, then the value; longer than 255 is a bug of the caller.
+  fileprivate mutating func appendU8Prefixed(_ value: [UInt8]) {
+    append(UInt8(value.count))
+    append(copying: value.span)
+  }
+
+  /// Two length bytes, then the value; longer than 65,535 is a bug of the caller.
+  fileprivate mutating func appendU16Prefixed(_ value: [UInt8]) {
+    append(bigEndian: UInt16(value.count))
+    append(copying: value.span)
+  }
+}

@@ -31,24 +31,28 @@ package struct FrameBuilder: Sendable {
 
   package var count: Int { header.count }
 
-  /// Whether an entry of this length still fits the frame, given `room` bytes to the segment's end.
-  package func fits(_ entryByteCount: Int, room: Int) -> Bool {
-    let whole = buffer.count + 4 + entryByteCount + Frame.trailerByteCount
+  /// Whether entries of these lengths together still fit the frame, given `room` bytes to the segment's end.
+  package func fits(_ drafts: ArraySlice<EntryDraft>, room: Int) -> Bool {
+    let body = drafts.reduce(0) { $0 + 4 + $1.bytes.count }
+    let whole = buffer.count + body + Frame.trailerByteCount
     let padded = (whole + alignment - 1) / alignment * alignment
-    return header.count < Limits.frameEntriesMax && padded <= min(frameBytesMax, room)
+    return header.count + drafts.count <= Limits.frameEntriesMax && padded <= min(frameBytesMax, room)
   }
 
   /// Adds an entry and returns its leaf hash.
   package mutating func append(_ draft: EntryDraft, blind: Identifier) -> Digest {
     let start = buffer.count + 4
     let count = draft.bytes.count
-    for shift in [24, 16, 8, 0] { buffer.append(UInt8(truncatingIfNeeded: count >> shift)) }
+    let (sequence, previous, incarnation) = (header.firstSequence + UInt64(header.count), previousLeaf, incarnation)
+    buffer.append(contentsOf: repeatElement(0, count: 4))
     buffer.append(contentsOf: draft.bytes)
-    put(header.firstSequence + UInt64(header.count), at: start + 8)
-    put(previousLeaf, at: start + 16)
-    put(blind.high, at: start + 48)
-    put(blind.low, at: start + 56)
-    for index in 0..<4 { buffer[start + 80 + index] = UInt8(truncatingIfNeeded: incarnation >> UInt32(24 - 8 * index)) }
+    var bytes = buffer.mutableSpan
+    bytes.put(UInt32(count), at: start - 4)
+    bytes.put(sequence, at: start + 8)
+    bytes.put(previous, at: start + 16)
+    bytes.put(blind.high, at: start + 48)
+    bytes.put(blind.low, at: start + 56)
+    bytes.put(incarnation, at: start + 80)
     header.count += 1
     previousLeaf = AuditEntry.leafHash(buffer.span.extracting(start..<start + count))
     return previousLeaf
@@ -68,17 +72,5 @@ package struct FrameBuilder: Sendable {
     let padding = header.paddedByteCount(alignment: alignment) - buffer.count
     buffer.append(contentsOf: repeatElement(0, count: padding))
     return try body(buffer.span)
-  }
-
-  private mutating func put(_ value: UInt64, at offset: Int) {
-    var bytes = buffer.mutableSpan
-    for index in 0..<8 { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(56 - 8 * index)) }
-  }
-
-  private mutating func put(_ digest: Digest, at offset: Int) {
-    put(digest.words.0, at: offset)
-    put(digest.words.1, at: offset + 8)
-    put(digest.words.2, at: offset + 16)
-    put(digest.words.3, at: offset + 24)
   }
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 _Static_assert(sizeof(SHA256_CTX) == CH_SHA256_STATE_BYTES, "SHA256_CTX changed its size");
-_Static_assert(2 * sizeof(SHA512_CTX) == CH_HMAC_SHA512_STATE_BYTES, "SHA512_CTX changed its size");
+_Static_assert(2 * sizeof(((SHA512_CTX *)0)->h) == CH_HMAC_SHA512_STATE_BYTES, "SHA512_CTX changed its words");
 
 void ch_sha256_begin(ch_sha256 *state) { SHA256_Init((SHA256_CTX *)state); }
 
@@ -38,41 +38,88 @@ __attribute__((noinline)) static void erase_dead_stack(void) {
   ch_erase(frame, sizeof frame);
 }
 
+// The eight words of a state, as bytes.
+static void put_words(const SHA_LONG64 words[8], uint8_t bytes[64]) {
+  for (int i = 0; i < 8; i++) {
+    SHA_LONG64 word = __builtin_bswap64(words[i]);
+    memcpy(bytes + 8 * i, &word, 8);
+  }
+}
+
+// Ends a block of `count` bytes, at most 111, behind one block that was hashed before it (FIPS 180-4 §5.1.2).
+static void pad(uint8_t block[SHA512_CBLOCK], size_t count) {
+  memset(block + count, 0, SHA512_CBLOCK - count);
+  block[count] = 0x80;
+  SHA_LONG64 bits = __builtin_bswap64(8 * (SHA512_CBLOCK + count));
+  memcpy(block + SHA512_CBLOCK - 8, &bits, 8);
+}
+
+static const size_t one_block_max = SHA512_CBLOCK - 17;
+
+// The state of the first block of an HMAC, its key block.
+static void key_block(SHA512_CTX *work, const uint8_t key[SHA512_CBLOCK], uint8_t mask, SHA_LONG64 words[8]) {
+  uint8_t block[SHA512_CBLOCK];
+  for (size_t i = 0; i < sizeof block; i++) block[i] = key[i] ^ mask;
+  SHA512_Init(work);
+  SHA512_Transform(work, block);
+  memcpy(words, work->h, 64);
+  ch_erase(block, sizeof block);
+}
+
 void ch_hmac_sha512_prepare(void *prepared, const void *key, size_t key_count) {
-  SHA512_CTX *state = prepared;
+  SHA_LONG64 *state = prepared;
+  SHA512_CTX work;
   uint8_t block[SHA512_CBLOCK] = {0};
   if (key_count > sizeof block) {
-    SHA512_CTX long_key;
-    SHA512_Init(&long_key);
-    SHA512_Update(&long_key, key, key_count);
-    SHA512_Final(block, &long_key);
-    ch_erase(&long_key, sizeof long_key);
+    SHA512_Init(&work);
+    SHA512_Update(&work, key, key_count);
+    SHA512_Final(block, &work);
   } else if (key_count) {
     memcpy(block, key, key_count);
   }
-  for (size_t i = 0; i < sizeof block; i++) block[i] ^= 0x36;
-  SHA512_Init(&state[0]);
-  SHA512_Update(&state[0], block, sizeof block);
-  for (size_t i = 0; i < sizeof block; i++) block[i] ^= 0x36 ^ 0x5c;
-  SHA512_Init(&state[1]);
-  SHA512_Update(&state[1], block, sizeof block);
+  key_block(&work, block, 0x36, state);
+  key_block(&work, block, 0x5c, state + 8);
+  ch_erase(&work, sizeof work);
   ch_erase(block, sizeof block);
   erase_dead_stack();
 }
 
+typedef struct { const void *bytes; size_t count; } part;
+
+// The inner hash of what fits one block behind the key's: a quarter less time than SHA512_Update and SHA512_Final.
+static void inner_short(SHA512_CTX *work, uint8_t block[SHA512_CBLOCK], const part parts[4], size_t count) {
+  size_t at = 0;
+  for (int i = 0; i < 4; i++) {
+    if (parts[i].count) memcpy(block + at, parts[i].bytes, parts[i].count);
+    at += parts[i].count;
+  }
+  pad(block, count);
+  SHA512_Transform(work, block);
+  put_words(work->h, block);
+}
+
+static void inner_long(SHA512_CTX *work, uint8_t block[SHA512_CBLOCK], const part parts[4]) {
+  for (int i = 0; i < 4; i++)
+    if (parts[i].count) SHA512_Update(work, parts[i].bytes, parts[i].count);
+  SHA512_Final(block, work);
+}
+
 void ch_hmac_sha512(const void *prepared, const void *a, size_t a_count, const void *b, size_t b_count,
                     const void *c, size_t c_count, const void *d, size_t d_count, uint8_t mac[64]) {
-  const SHA512_CTX *state = prepared;
-  SHA512_CTX work = state[0];
-  if (a_count) SHA512_Update(&work, a, a_count);
-  if (b_count) SHA512_Update(&work, b, b_count);
-  if (c_count) SHA512_Update(&work, c, c_count);
-  if (d_count) SHA512_Update(&work, d, d_count);
-  SHA512_Final(mac, &work);
-  work = state[1];
-  SHA512_Update(&work, mac, 64);
-  SHA512_Final(mac, &work);
+  const SHA_LONG64 *state = prepared;
+  const part parts[4] = {{a, a_count}, {b, b_count}, {c, c_count}, {d, d_count}};
+  const size_t count = a_count + b_count + c_count + d_count;
+  uint8_t block[SHA512_CBLOCK];
+  SHA512_CTX work = {.Nl = 8 * SHA512_CBLOCK, .md_len = SHA512_DIGEST_LENGTH};
+  memcpy(work.h, state, 64);
+  if (count <= one_block_max) inner_short(&work, block, parts, count);
+  else inner_long(&work, block, parts);
+  memcpy(work.h, state + 8, 64);
+  pad(block, 64);
+  SHA512_Transform(&work, block);
+  put_words(work.h, mac);
   ch_erase(&work, sizeof work);
+  ch_erase(block, sizeof block);
 }
 
 void ch_erase(void *bytes, size_t count) {

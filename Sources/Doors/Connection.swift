@@ -42,6 +42,8 @@ final class Connection: ChannelInboundHandler {
   /// Its last reply is written.
   private var isLeaving = false
   private var isReading = false
+  /// Replies were written since the last flush.
+  private var isTouched = false
   /// The caller sends nothing more, and may still read.
   private var hasInputEnded = false
   private var lastRead = NIODeadline.uptimeNanoseconds(0)
@@ -122,7 +124,14 @@ final class Connection: ChannelInboundHandler {
     context.write(wrapOutboundOut(reply), promise: promise)
   }
 
+  /// Whether this is the first reply since the last flush.
+  func touch() -> Bool {
+    defer { isTouched = true }
+    return !isTouched
+  }
+
   func flush() {
+    isTouched = false
     context?.flush()
     if isClosing, inFlight == 0 { leave() }
   }

@@ -34,7 +34,7 @@ final class DataDesk: Desk {
     self.caller = caller
   }
 
-  func closed() { loop.path.scrub() }
+  func closed() { loop.worked() }
 
   func take(_ call: Call, _ bytes: Span<UInt8>) -> Taken {
     guard bytes.extracting(call.request.service).equals(KeyMethod.service),
@@ -74,8 +74,7 @@ final class DataDesk: Desk {
   }
 
   func turnEnded() {
-    loop.path.scrub()
-    guard !drafts.isEmpty else { return }
+    guard !drafts.isEmpty else { return loop.worked() }
     let turn = DoorTurn(connection, waiting, heldBytes: heldBytes, Withheld(replies))
     loop.submit(turn, drafts)
     replies = Replies()

@@ -16,8 +16,11 @@ final class DataLoop {
   private let loaders: NIOThreadPool
   private let arrivals: Arrivals
   private var link: LoopLink?
+  /// Turns whose entries go to the log when this tick of the loop ends, together.
+  private var gathered = Gathered()
+  private var tickEndIsDue = false
   /// In the order in which the log got their entries, which is the order of its answers.
-  private var turns = CircularBuffer<DoorTurn>()
+  private var submitted = CircularBuffer<[DoorTurn]>()
   private var loading: [KeyRequest: [Connection]] = [:]
 
   init(_ service: KeyService, on eventLoop: any EventLoop, keysAtHandMax: Int, loaders: NIOThreadPool) throws {
@@ -40,11 +43,42 @@ final class DataLoop {
     arrivals.loop.withLock { $0 = nil }
   }
 
-  /// Hands the entries of a turn to the log; its replies leave when they are durable.
+  /// Takes the entries of a turn, for the log; its replies leave when they are durable.
   func submit(_ turn: DoorTurn, _ drafts: [EntryDraft]) {
-    turns.append(turn)
+    if gathered.isFull { hand(gathered.take()) }
+    gathered.add(turn, drafts)
+    worked()
+  }
+
+  /// A connection used this loop's keys: what that left behind is erased when the tick ends, before the loop waits.
+  func worked() {
+    guard !tickEndIsDue else { return }
+    tickEndIsDue = true
+    let me = NIOLoopBound(self, eventLoop: eventLoop)
+    eventLoop.execute { me.value.endTick() }
+  }
+
+  /// All connections that had something to read in this tick have been answered.
+  private func endTick() {
+    tickEndIsDue = false
+    path.scrub()
+    if !gathered.isEmpty { hand(gathered.take()) }
+  }
+
+  /// Lets go of a tenant's keys; what was done with them is on its way to the log before this returns.
+  fileprivate func forget(_ tenant: TenantID?) {
+    if !gathered.isEmpty { hand(gathered.take()) }
+    path.forget(tenant)
+  }
+
+  private func hand(_ group: Gathered) {
+    let isAlone = submitted.isEmpty && group.drafts.count == 1
+    submitted.append(group.turns)
     let arrivals = self.arrivals
-    service.append(drafts) { arrivals.put(Arrival($0)) }
+    let arrive: AuditLog.Completion = { arrivals.put(Arrival($0)) }
+    // why: with nothing else under way, what waiting for the disk holds up is this one call.
+    if isAlone, service.appendIfIdle(group.drafts, completion: arrive) { return }
+    service.append(group.drafts, completion: arrive)
   }
 
   /// Loads a key on a thread that may block, and wakes the connection.
@@ -62,13 +96,38 @@ final class DataLoop {
   }
 
   fileprivate func deliver(_ arrived: [Arrival]) {
-    var touched: [ObjectIdentifier: Connection] = [:]
+    var touched: [Connection] = []
     for arrival in arrived {
-      let turn = turns.removeFirst()
-      arrival.answer(turn)
-      touched[ObjectIdentifier(turn.connection)] = turn.connection
+      let turns = submitted.removeFirst()
+      arrival.answer(turns)
+      for turn in turns where turn.connection.touch() { touched.append(turn.connection) }
     }
-    for connection in touched.values { connection.flush() }
+    for connection in touched { connection.flush() }
+  }
+}
+
+/// Turns of several connections, and their entries one behind the other: one append to the log.
+private struct Gathered {
+  /// Well below a frame, which a group of the log must not outgrow.
+  private static let entriesMax = 512
+  private static let bytesMax = 256 << 10
+
+  private(set) var turns: [DoorTurn] = []
+  private(set) var drafts: [EntryDraft] = []
+  private var byteCount = 0
+
+  var isEmpty: Bool { drafts.isEmpty }
+  var isFull: Bool { drafts.count >= Self.entriesMax || byteCount >= Self.bytesMax }
+
+  mutating func add(_ turn: DoorTurn, _ more: [EntryDraft]) {
+    turns.append(turn)
+    byteCount += more.reduce(0) { $0 + $1.bytes.count }
+    if drafts.isEmpty { drafts = more } else { drafts.append(contentsOf: more) }
+  }
+
+  mutating func take() -> Gathered {
+    defer { self = Gathered() }
+    return self
   }
 }
 
@@ -85,23 +144,28 @@ private final class LoopLink: KeyHolder {
   func forget(_ tenant: TenantID?, done: @escaping @Sendable () -> Void) {
     let loop = self.loop
     eventLoop.execute {
-      loop.value.path.forget(tenant)
+      loop.value.forget(tenant)
       done()
     }
   }
 }
 
-/// What the log's writer says of one turn.
+/// What the log's writer says of the turns that were handed to it together.
 private final class Arrival: Sendable {
   private let outcome: AppendOutcome
 
   init(_ outcome: consuming AppendOutcome) { self.outcome = outcome }
 
-  func answer(_ turn: DoorTurn) {
+  func answer(_ turns: [DoorTurn]) {
     switch outcome {
-    case .durable(let receipt): turn.release(receipt)
+    case .durable(let receipt):
+      var first = 0
+      for turn in turns {
+        turn.release(receipt, from: first)
+        first += turn.waiting.count
+      }
     // why: whatever is wrong with the log, nothing of what was asked was given, and a restart may be all it takes.
-    case .failed: turn.refuse(.auditUnavailable)
+    case .failed: for turn in turns { turn.refuse(.auditUnavailable) }
     }
   }
 }

@@ -17,6 +17,8 @@ struct Replies: Erasable {
   }
 
   private static let partBytes = 16 << 10
+  /// Of the first part: most turns are one call.
+  private static let firstPartBytes = 1 << 10
   private(set) var parts: [Part] = []
   /// Of the parts' storage.
   private(set) var heldBytes = 0
@@ -28,7 +30,8 @@ struct Replies: Erasable {
     if !fits { parts.append(Part(buffer: .init(), isSecret: secret)) }
     let last = parts.count - 1
     if !fits {
-      parts[last].buffer = ByteBufferAllocator().buffer(capacity: max(count, Self.partBytes))
+      let room = last == 0 ? Self.firstPartBytes : Self.partBytes
+      parts[last].buffer = ByteBufferAllocator().buffer(capacity: max(count, room))
       heldBytes += parts[last].buffer.capacity
     }
     var isFilled = false
@@ -67,9 +70,9 @@ struct Replies: Erasable {
     return true
   }
 
-  /// Fills the receipts in, in order.
-  mutating func fill(_ receipt: borrowing AuditReceipt) {
-    var index = 0
+  /// Fills the receipts in, in order; the first is of the receipt's entry at `first`.
+  mutating func fill(_ receipt: borrowing AuditReceipt, from first: Int) {
+    var index = first
     for part in parts.indices {
       for end in parts[part].ends {
         let wire = WireReceipt(
@@ -123,11 +126,11 @@ final class DoorTurn {
     self.withheld = consume withheld
   }
 
-  /// Sends the replies, each with its receipt.
-  func release(_ receipt: borrowing AuditReceipt) {
+  /// Sends the replies, each with its receipt: of the entry at `first` and those behind it.
+  func release(_ receipt: borrowing AuditReceipt, from first: Int) {
     guard let withheld = withheld.take() else { preconditionFailure("a turn is answered once") }
     var replies = withheld.release(receipt)
-    replies.fill(receipt)
+    replies.fill(receipt, from: first)
     for part in replies.parts { connection.write(part.buffer, erasing: part.isSecret) }
     connection.answered(waiting.count, heldBytes: heldBytes)
   }

@@ -84,7 +84,7 @@ private struct HashInput {
       return
     }
     var target = buffer.mutableSpan
-    for index in bytes.indices { target[count + index] = bytes[index] }
+    target.put(copying: bytes.span, at: count)
     count += bytes.count
   }
 

@@ -47,12 +47,11 @@ package final class EnvelopeCipher {
     bound[1] = UInt8(ascii: "H")
     bound[2] = 1
     bound[3] = selector.kind.rawValue << 4 | selector.suite.rawValue
-    for index in 0..<8 {
-      bound[4 + index] = UInt8(truncatingIfNeeded: selector.key.id.high >> (56 - 8 * index))
-      bound[12 + index] = UInt8(truncatingIfNeeded: selector.key.id.low >> (56 - 8 * index))
-    }
-    for index in 0..<4 { bound[20 + index] = UInt8(truncatingIfNeeded: selector.key.version >> (24 - 8 * index)) }
-    for index in salt.indices { bound[24 + index] = salt[index] }
+    var span = bound.mutableSpan
+    span.put(selector.key.id.high, at: 4)
+    span.put(selector.key.id.low, at: 12)
+    span.put(selector.key.version, at: 20)
+    span.put(copying: salt, at: 24)
   }
 }
 

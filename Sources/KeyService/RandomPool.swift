@@ -4,16 +4,16 @@ internal import ChatelaineVocabulary
 /// Random bytes for the requests that are being answered: one getrandom(2) for several, and none kept over a
 /// wait, because a clone of the machine would draw them again.
 struct RandomPool {
-  private static let drawsMax = 64
+  private static let bytesMax = 4096
 
   private var bytes: [UInt8] = []
   private var next = 0
-  /// Draws of the next call: doubles while work goes on.
-  private var draws = 1
+  /// Bytes that were used since the last wait, and before it: as many are drawn at once the next time.
+  private var used = 0
+  private var usedBefore = 0
 
   mutating func identifier() -> Identifier {
-    let start = take(Identifier.byteCount)
-    var cursor = ByteCursor(at: start)
+    var cursor = ByteCursor(at: take(Identifier.byteCount))
     guard let id = try? cursor.identifier(bytes.span) else { preconditionFailure("16 bytes were taken") }
     return id
   }
@@ -21,24 +21,26 @@ struct RandomPool {
   mutating func salt() -> InlineArray<24, UInt8> {
     let start = take(CommittingAEAD.saltByteCount)
     var salt = InlineArray<24, UInt8>(repeating: 0)
-    for index in salt.indices { salt[index] = bytes[start + index] }
+    var span = salt.mutableSpan
+    span.put(copying: bytes.span.extracting(start..<start + CommittingAEAD.saltByteCount), at: 0)
     return salt
   }
 
   /// Forgets what is left.
   mutating func scrub() {
-    bytes = []
+    bytes.removeAll(keepingCapacity: true)
     next = 0
-    draws = 1
+    (used, usedBefore) = (0, used)
   }
 
   private mutating func take(_ count: Int) -> Int {
     if bytes.count - next < count {
-      bytes = SecureRandom.bytes(count * draws)
+      let drawn = min(max(count, used, usedBefore - used), Self.bytesMax)
+      SecureRandom.fill(&bytes, count: drawn)
       next = 0
-      draws = min(draws * 2, Self.drawsMax)
     }
     defer { next += count }
+    used += count
     return next
   }
 }

@@ -36,4 +36,9 @@ extension KeyService {
   package func append(_ drafts: [EntryDraft], completion: @escaping AuditLog.Completion) {
     log.append(drafts, completion: completion)
   }
+
+  /// The same on this very thread, where the log has nothing else to do; false where it has.
+  package func appendIfIdle(_ drafts: [EntryDraft], completion: @escaping AuditLog.Completion) -> Bool {
+    log.appendIfIdle(drafts, completion: completion)
+  }
 }

@@ -10,8 +10,16 @@ internal import CLibcrypto
   package static let nonceByteCount = 12
   package static let tagByteCount = 16
 
+  /// `OSSL_CIPHER_PARAM_AEAD_TAG`, which must stay where it is: libcrypto keeps the pointer.
+  private static let tagName: StaticString = "tag"
   private let sealing: OpaquePointer
   private let opening: OpaquePointer
+  /// Asks for a tag, which libcrypto writes behind them; a question by name each time costs 24 ns more.
+  private let tagQuestion: UnsafeMutablePointer<OSSL_PARAM>
+  private let tag: UnsafeMutablePointer<UInt8>
+  /// Whether a context holds a message's key schedule.
+  private var sealingIsKeyed = false
+  private var openingIsKeyed = false
 
   /// Fails only where libcrypto has no AES-256-GCM or no memory.
   package init() throws(CipherUnavailable) {
@@ -24,6 +32,11 @@ internal import CLibcrypto
     }
     unsafe self.sealing = sealing
     unsafe self.opening = opening
+    unsafe tag = .allocate(capacity: Self.tagByteCount)
+    unsafe tagQuestion = .allocate(capacity: 2)
+    let name = unsafe UnsafeRawPointer(Self.tagName.utf8Start).assumingMemoryBound(to: CChar.self)
+    unsafe tagQuestion.initialize(to: OSSL_PARAM_construct_octet_string(name, tag, Self.tagByteCount))
+    unsafe tagQuestion.advanced(by: 1).initialize(to: OSSL_PARAM_construct_end())
     guard unsafe EVP_EncryptInit_ex2(sealing, cipher, nil, nil, nil) == 1,
       unsafe EVP_DecryptInit_ex2(opening, cipher, nil, nil, nil) == 1
     else { throw CipherUnavailable() }
@@ -32,6 +45,8 @@ internal import CLibcrypto
   deinit {
     unsafe EVP_CIPHER_CTX_free(sealing)
     unsafe EVP_CIPHER_CTX_free(opening)
+    unsafe tagQuestion.deallocate()
+    unsafe tag.deallocate()
   }
 
   /// Appends ciphertext ‖ tag.
@@ -65,6 +80,7 @@ internal import CLibcrypto
     var count: Int32 = 0
     let keyBytes = unsafe key.baseAddress?.assumingMemoryBound(to: UInt8.self)
     let nonceBytes = unsafe nonce.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    sealingIsKeyed = true
     guard unsafe EVP_EncryptInit_ex2(sealing, nil, keyBytes, nonceBytes, nil) == 1 else { return false }
     if associated.count > 0 {
       let bytes = unsafe associated.baseAddress!.assumingMemoryBound(to: UInt8.self)
@@ -75,8 +91,12 @@ internal import CLibcrypto
       guard unsafe EVP_EncryptUpdate(sealing, target, &count, bytes, Int32(plaintext.count)) == 1 else { return false }
     }
     guard unsafe EVP_EncryptFinal_ex(sealing, target, &count) == 1 else { return false }
-    return unsafe EVP_CIPHER_CTX_ctrl(
-      sealing, EVP_CTRL_AEAD_GET_TAG, Int32(Self.tagByteCount), target.advanced(by: plaintext.count)) == 1
+    unsafe tagQuestion.pointee.return_size = 0
+    guard unsafe EVP_CIPHER_CTX_get_params(sealing, tagQuestion) == 1,
+      unsafe tagQuestion.pointee.return_size == Self.tagByteCount
+    else { return false }
+    unsafe target.advanced(by: plaintext.count).update(from: tag, count: Self.tagByteCount)
+    return true
   }
 
   /// Appends the plaintext of ciphertext ‖ tag, or appends nothing and returns false where the tag
@@ -119,6 +139,7 @@ internal import CLibcrypto
     let keyBytes = unsafe key.baseAddress?.assumingMemoryBound(to: UInt8.self)
     let nonceBytes = unsafe nonce.baseAddress?.assumingMemoryBound(to: UInt8.self)
     let sealedBytes = unsafe sealed.baseAddress!.assumingMemoryBound(to: UInt8.self)
+    openingIsKeyed = true
     precondition(unsafe EVP_DecryptInit_ex2(opening, nil, keyBytes, nonceBytes, nil) == 1, "AES-256-GCM failed to open")
     if associated.count > 0 {
       let bytes = unsafe associated.baseAddress!.assumingMemoryBound(to: UInt8.self)
@@ -140,9 +161,10 @@ internal import CLibcrypto
   package func scrub() {
     let zeros = InlineArray<32, UInt8>(repeating: 0)
     unsafe zeros.span.withUnsafeBufferPointer { zeros in
-      _ = unsafe EVP_EncryptInit_ex2(sealing, nil, zeros.baseAddress, zeros.baseAddress, nil)
-      _ = unsafe EVP_DecryptInit_ex2(opening, nil, zeros.baseAddress, zeros.baseAddress, nil)
+      if sealingIsKeyed { _ = unsafe EVP_EncryptInit_ex2(sealing, nil, zeros.baseAddress, zeros.baseAddress, nil) }
+      if openingIsKeyed { _ = unsafe EVP_DecryptInit_ex2(opening, nil, zeros.baseAddress, zeros.baseAddress, nil) }
     }
+    (sealingIsKeyed, openingIsKeyed) = (false, false)
   }
 
   private static func check(key: RawSpan, nonce: Span<UInt8>) {

@@ -29,6 +29,13 @@ package enum SecureRandom {
       initializedCount = count
     }
   }
+
+  /// Puts so many fresh public random bytes into the place of others.
+  package static func fill(_ bytes: inout [UInt8], count: Int) {
+    if bytes.count > count { bytes.removeLast(bytes.count - count) }
+    bytes.append(contentsOf: repeatElement(0, count: count - bytes.count))
+    unsafe bytes.withUnsafeMutableBytes { unsafe fillRandomly($0) }
+  }
 }
 
 @unsafe private func fillRandomly(_ buffer: UnsafeMutableRawBufferPointer) {

@@ -105,12 +105,7 @@ private struct AssociatedData {
   mutating func append(_ bytes: Span<UInt8>) {
     precondition(bytes.count <= storage.count - count, "associated data is bounded")
     var span = storage.mutableSpan
-    unsafe span.withUnsafeMutableBufferPointer { target in
-      unsafe bytes.withUnsafeBufferPointer { source in
-        guard let start = source.baseAddress else { return }
-        unsafe target.baseAddress!.advanced(by: count).update(from: start, count: source.count)
-      }
-    }
+    span.put(copying: bytes, at: count)
     count += bytes.count
   }
 }

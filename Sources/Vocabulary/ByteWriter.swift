@@ -31,7 +31,7 @@ package struct ByteWriter: Sendable {
   }
 
   package mutating func raw(_ value: Span<UInt8>) {
-    for index in value.indices { bytes.append(value[index]) }
+    unsafe value.withUnsafeBufferPointer { unsafe bytes.append(contentsOf: $0) }
   }
 
   package mutating func zeros(_ count: Int) { bytes.append(contentsOf: repeatElement(0, count: count)) }
@@ -50,9 +50,7 @@ package struct ByteWriter: Sendable {
 
   @inline(__always)
   private mutating func fixed<Value: FixedWidthInteger>(_ value: Value) {
-    for shift in stride(from: Value.bitWidth - 8, through: 0, by: -8) {
-      bytes.append(UInt8(truncatingIfNeeded: value >> shift))
-    }
+    unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
   }
 }
 

@@ -50,15 +50,7 @@ extension Digest {
   package var inlineBytes: InlineArray<32, UInt8> {
     var bytes = InlineArray<32, UInt8>(repeating: 0)
     var span = bytes.mutableSpan
-    put(a, into: &span, at: 0)
-    put(b, into: &span, at: 8)
-    put(c, into: &span, at: 16)
-    put(d, into: &span, at: 24)
+    span.put(self, at: 0)
     return bytes
-  }
-
-  @inline(__always)
-  private func put(_ word: UInt64, into bytes: inout MutableSpan<UInt8>, at offset: Int) {
-    for index in 0..<8 { bytes[offset + index] = UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * index)) }
   }
 }

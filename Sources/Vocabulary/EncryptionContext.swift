@@ -32,6 +32,10 @@ package struct EncryptionContext: Hashable, Sendable {
       guard (1...Limits.contextKeyBytesMax).contains(pair.key.count) else { throw .keyLength }
       guard pair.value.count <= Limits.contextValueBytesMax else { throw .valueLength }
     }
+    guard pairs.count > 1 else {
+      self.init(sorted: pairs)
+      return
+    }
     let sorted = pairs.sorted { $0.key.lexicographicallyPrecedes($1.key) }
     for (a, b) in zip(sorted, sorted.dropFirst()) where a.key == b.key { throw .duplicateKey }
     self.init(sorted: sorted)

@@ -109,6 +109,6 @@ package enum Protobuf {
   }
 
   package static func append(_ value: Span<UInt8>, to output: inout OutputRawSpan) {
-    for index in value.indices { output.append(value[index]) }
+    output.append(copying: value)
   }
 }

@@ -24,21 +24,13 @@ package struct WireReceipt: Equatable, Sendable {
   package func append(to output: inout OutputRawSpan) {
     Protobuf.append(field: Self.fieldNumber, byteCount: Self.byteCount, to: &output)
     Protobuf.append(field: 1, byteCount: 16, to: &output)
-    append(bigEndian: logID.high, to: &output)
-    append(bigEndian: logID.low, to: &output)
+    output.append(logID)
     Protobuf.append(varint: 2 << 3 | 5, to: &output)
-    for shift in stride(from: UInt32(0), to: 32, by: 8) { output.append(UInt8(truncatingIfNeeded: epoch >> shift)) }
+    output.append(bigEndian: epoch.byteSwapped)
     Protobuf.append(varint: 3 << 3 | 1, to: &output)
-    for shift in stride(from: UInt64(0), to: 64, by: 8) { output.append(UInt8(truncatingIfNeeded: sequence >> shift)) }
+    output.append(bigEndian: sequence.byteSwapped)
     Protobuf.append(field: 4, byteCount: 32, to: &output)
-    append(bigEndian: leafHash.words.0, to: &output)
-    append(bigEndian: leafHash.words.1, to: &output)
-    append(bigEndian: leafHash.words.2, to: &output)
-    append(bigEndian: leafHash.words.3, to: &output)
-  }
-
-  private func append(bigEndian word: UInt64, to output: inout OutputRawSpan) {
-    for shift in stride(from: 56, through: 0, by: -8) { output.append(UInt8(truncatingIfNeeded: word >> UInt64(shift))) }
+    output.append(leafHash)
   }
 
   /// Parses a receipt; one that names no log or no entry is none.

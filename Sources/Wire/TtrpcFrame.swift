@@ -37,8 +37,8 @@ package struct TtrpcFrame: Equatable, Sendable {
   }
 
   package func append(to output: inout OutputRawSpan) {
-    for shift in [24, 16, 8, 0] as [UInt32] { output.append(UInt8(truncatingIfNeeded: UInt32(byteCount) >> shift)) }
-    for shift in [24, 16, 8, 0] as [UInt32] { output.append(UInt8(truncatingIfNeeded: stream >> shift)) }
+    output.append(bigEndian: UInt32(byteCount))
+    output.append(bigEndian: stream)
     output.append(kind)
     output.append(flags)
   }

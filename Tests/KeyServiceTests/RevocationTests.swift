@@ -24,6 +24,8 @@ import Testing
     private(set) var refusals = 0
     let acknowledged = Atomic<Int>(0)
     private let inFlight = DispatchGroup()
+    /// A door bounds what waits for the log, or a slow disk would let it grow for ever.
+    private let turnsWaiting = DispatchSemaphore(value: 64)
 
     init(_ service: KeyService, _ caller: Caller, _ manner: Manner, delay: TimeInterval) throws {
       queue = DispatchQueue(label: "loop")
@@ -57,8 +59,12 @@ import Testing
 
     func endTurn() {
       guard !unqueued.isEmpty else { return }
+      turnsWaiting.wait()
       inFlight.enter()
-      service.log.append(unqueued) { [inFlight] (_: consuming AppendOutcome) in inFlight.leave() }
+      service.log.append(unqueued) { [inFlight, turnsWaiting] (_: consuming AppendOutcome) in
+        turnsWaiting.signal()
+        inFlight.leave()
+      }
       unqueued = []
     }
 

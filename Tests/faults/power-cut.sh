@@ -32,6 +32,20 @@ if [ -n "$control" ]; then
   wrap=(env "LD_PRELOAD=$library")
 fi
 
+# Mounts the disk anew after a cut. A mount namespace that somebody made meanwhile keeps the old mount, which is shut down,
+# and the kernel would give the same one again: then what the disk holds goes on in a copy.
+remount() {
+  umount "$work/mnt" || return 1
+  for _ in $(seq 20); do
+    [ -n "$(losetup -j "$work/disk.img")" ] || break
+    sleep 0.1
+  done
+  if [ -n "$(losetup -j "$work/disk.img")" ]; then
+    cp --sparse=always "$work/disk.img" "$work/disk.copy" && mv "$work/disk.copy" "$work/disk.img" || return 1
+  fi
+  mount -o loop "$work/disk.img" "$work/mnt"
+}
+
 sizes=(--first-segment-bytes 131072 --segment-bytes 524288)
 total=0 lost=0 refused=0 tears=0 least=
 # A new log, whole on the disk: the control too is to lose entries, not a log that never was.
@@ -54,7 +68,7 @@ for cut in $(seq "$cuts"); do
   "$work/shutdown" "$work/mnt" || { fail "cut $cut: no shutdown"; break; }
   kill -KILL "$drill_pid"
   wait "$drill_pid" "$drain_pid" 2>/dev/null
-  umount "$work/mnt" && mount -o loop "$work/disk.img" "$work/mnt" || { fail "cut $cut: no remount"; break; }
+  remount || { fail "cut $cut: no remount"; break; }
 
   # The next start recovers; it appends one entry so that the log is written to again.
   wrap_kept=("${wrap[@]}") wrap=()

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 
 FAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults")
 
@@ -39,7 +40,20 @@ class Disk:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def mount(self):
+        # why: a mount namespace that somebody made meanwhile keeps the old mount, which may be shut down, and the kernel
+        # would give the same one again. Then what the disk holds goes on in a copy.
+        for _ in range(20):
+            if not self.is_attached():
+                break
+            time.sleep(0.1)
+        else:
+            self.run("cp", "--sparse=always", self.image, self.image + "-copy")
+            os.rename(self.image + "-copy", self.image)
         self.run("mount", "-o", "loop", self.image, self.path)
+
+    def is_attached(self):
+        """Whether a loop device has the image."""
+        return bool(subprocess.run(["losetup", "-j", self.image], capture_output=True).stdout)
 
     def unmount(self):
         self.run("umount", self.path)

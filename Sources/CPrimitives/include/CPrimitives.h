@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 #define CH_SHA256_STATE_BYTES 112
-#define CH_HMAC_SHA512_STATE_BYTES 432
+// What two key blocks leave: eight words each.
+#define CH_HMAC_SHA512_STATE_BYTES 128
 
 /// A running SHA-256 (FIPS 180-4). The layout is SHA256_CTX's.
 typedef struct { uint64_t opaque[CH_SHA256_STATE_BYTES / 8]; } ch_sha256;
