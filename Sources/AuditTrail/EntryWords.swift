@@ -67,6 +67,7 @@ package struct Operation: LogWord {
   package static let serviceStart = Operation(rawValue: 96)
   package static let serviceStop = Operation(rawValue: 97)
   package static let policyReload = Operation(rawValue: 98)
+  package static let storeState = Operation(rawValue: 101)
   package static let logRecovered = Operation(rawValue: 112)
   package static let refusals = Operation(rawValue: 115)
   package static let readStatus = Operation(rawValue: 128)
@@ -80,8 +81,8 @@ package struct Operation: LogWord {
     35: "tenant-erase", 48: "key-create", 49: "key-rotate", 50: "key-enable", 51: "key-disable",
     52: "key-destroy", 53: "key-destroy-cancel", 64: "master-add", 65: "master-commit", 66: "master-rewrap",
     67: "master-retire", 80: "store-create", 96: "service-start", 97: "service-stop", 98: "policy-reload",
-    99: "clock-jump", 100: "unseal", 112: "log-recovered", 113: "purge", 114: "tenant-heads", 115: "refusals",
-    128: "read-status", 129: "read-tenants", 130: "read-keys", 131: "read-log", 132: "read-master",
+    99: "clock-jump", 100: "unseal", 101: "store-state", 112: "log-recovered", 113: "purge", 114: "tenant-heads",
+    115: "refusals", 128: "read-status", 129: "read-tenants", 130: "read-keys", 131: "read-log", 132: "read-master",
   ]
 }
 

@@ -272,8 +272,11 @@ int ch_load_run(struct ch_load *load, struct ch_run run, struct ch_result *resul
   prctl(PR_SET_TIMERSLACK, 1);
   begin(load, run);
   if (send_due(load, load->start) < 0) return -1;
-  for (uint64_t time = now(); time < load->end || load->under_way + load->owed > 0; time = now()) {
+  for (;;) {
+    uint64_t time = now();
+    // why: also behind the end, for what became due before it while this thread could not run.
     if (run.rate > 0 && send_due(load, time) < 0) return -1;
+    if (time >= load->end && load->under_way + load->owed == 0) break;
     if (step(load, time) < 0) return -1;
     if (time > load->end + DRAIN_SECONDS * 1000000000ull) return fail("no reply in %d s", DRAIN_SECONDS);
   }

@@ -272,6 +272,16 @@ package final class KeyService: Sendable {
     return entry
   }
 
+  /// Says in a new segment of the log what the store is, so that a start which reads the newest segment alone finds it
+  /// there, however long ago the last change was.
+  func noteStoreState() {
+    halt.withLock { halt in
+      // why: behind an intent without an outcome it would say that there is none.
+      guard halt == nil else { return }
+      _ = try? log.appendAndWait(EntryDraft(serviceEntry(.storeState)))
+    }
+  }
+
   func stamp(_ entry: inout AuditEntry) {
     entry.wall = clock.wall()
     entry.bootNanoseconds = clock.bootNanoseconds()

@@ -57,6 +57,8 @@ package struct StartReport: Sendable {
   /// Intents that had no outcome: how each was resolved.
   package var resolved: [Resolved] = []
   package var masters = MasterReport()
+  /// The newest segment said nothing of the store, so every entry was read.
+  package var hasReadWholeLog = false
 
   package struct Resolved: Equatable, Sendable {
     package let sequence: UInt64
@@ -147,16 +149,17 @@ extension KeyService {
     }
     do throws(StartError) {
       // why: the newest segment may begin after the intent of the store's last change.
-      if history.lastState?.generation != store.head.generation {
-        history = try StoreHistory(readingAll: storage)
-      }
+      let isTold = history.lastState?.generation == store.head.generation
+      if !isTold { history = try StoreHistory(readingAll: storage) }
       let service = KeyService(
         store: store, log: log, masterKeys: masters.usable(of: masterKeys), policy: policy, clock: clock,
         keyring: keyring, revocationSecondsMax: revocationSecondsMax, onFault: onFault)
       var report = StartReport(recovery: recovery)
       report.masters = masters
+      report.hasReadWholeLog = !isTold
       report.resolved = try service.reconcile(history)
       try service.note(service.serviceEntry(.serviceStart))
+      log.onNewSegment { [weak service] in service?.noteStoreState() }
       service.resumeRewrapping()
       return (service, report)
     } catch {

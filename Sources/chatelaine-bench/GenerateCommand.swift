@@ -65,8 +65,12 @@ struct OwnHouse {
     let policy = try PolicyFile.parse(
       ConfigurationFile.read(settings.policy), file: settings.policy, accounts: .system())
     let log = try FileStorage(path: settings.log.directory, exclusively: true)
+    var options = LogOptions()
+    // why: entries come faster here than the next segment is filled ahead of time; without this, all stay small.
+    options.firstSegmentBytes = options.segmentBytes
     service = try KeyService.open(
-      storePath: settings.store, log: log, masterKeys: ring.open(passphrase: nil), policy: policy).0
+      storePath: settings.store, log: log, options: options, masterKeys: ring.open(passphrase: nil), policy: policy
+    ).0
   }
 
   /// `t-0000042`: of one length, so that requests for any of them are.

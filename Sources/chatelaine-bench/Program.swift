@@ -21,13 +21,8 @@ final class Program: Sendable {
     do { try process.run() } catch { throw BenchError("\(path) cannot be started: build it first, the same way.") }
     self.process = process
     processID = process.processIdentifier
-    let me = Unretained(self)
-    Ending.add { me.program?.end() }
-  }
-
-  private final class Unretained: @unchecked Sendable {
-    weak var program: Program?
-    init(_ program: Program) { self.program = program }
+    // why: kept until then, or a program whose last user is gone would go on for ever.
+    Ending.add { self.end() }
   }
 
   /// Waits until somebody answers at a socket.

@@ -10,7 +10,7 @@ passed=0 failed=0
 
 # expect CODE PATTERN COMMAND...: runs it; it ends by itself with CODE, and PATTERN (extended regex) is in what it says.
 expect() {
-  local code=$1 pattern=$2 got limit=(timeout 30); shift 2
+  local code=$1 pattern=$2 got limit=(timeout -k 5 30); shift 2
   [[ $(type -t "$1") != function ]] || limit=()
   "${limit[@]}" "$@" >out 2>err </dev/null; got=$?
   cat err >>out
