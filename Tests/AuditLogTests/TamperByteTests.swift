@@ -96,10 +96,13 @@ struct TamperByteTests {
     }
   }
 
-  func check(_ name: String, _ offset: Int, _ place: Place, mask: UInt8, in storage: MemoryStorage) {
+  /// `reader` stands before the file, which saves reading what is before it again.
+  func check(
+    _ name: String, _ offset: Int, _ place: Place, mask: UInt8, in storage: MemoryStorage, from reader: LogReader? = nil
+  ) {
     storage.flip(name, at: offset, mask: mask)
     defer { storage.flip(name, at: offset, mask: mask) }
-    let found = Verification(storage)
+    let found = reader.map { Verification(continuing: $0) } ?? Verification(storage)
     let comment: Comment = "\(name) byte \(offset) mask \(mask) (\(place)), CHATELAINE_SEED=\(Self.seed)"
     // The stated limit: the last frame, and what stands behind it within one frame, look like a tear.
     if name == lastFrame.file, offset >= lastFrame.offset {
@@ -145,21 +148,53 @@ struct TamperByteTests {
     }
   }
 
-  @Test(.enabled(if: runsSlowTests)) func `Every byte, changed in turn, is found`() async {
+  /// The whole log, and for each segment but the first a reader that has read what is before it and nothing of it.
+  private func readersBeforeSegments() throws -> (storage: MemoryStorage, readers: [String: LogReader]) {
+    let later = log.segmentNames.dropFirst()
+    let storage = MemoryStorage(files: log.files.filter { !later.contains($0.key) })
+    var reader = try LogReader(storage)
+    var readers: [String: LogReader] = [:]
+    for name in later {
+      _ = try reader.readAvailable(visit: { _ in })
+      readers[name] = reader
+      storage[name] = log.files[name]
+    }
+    return (storage, readers)
+  }
+
+  @Test func `A reader that goes on before a segment comes to the same end as one from the start`() throws {
+    let (storage, readers) = try readersBeforeSegments()
+    let whole = Verification(storage)
+    #expect(whole.verdict == .valid && whole.treeSize == 1000 && readers.count == log.segmentNames.count - 1)
+    for (name, reader) in readers {
+      #expect(reader.verifier.tree.size < 1000)
+      let rest = Verification(continuing: reader)
+      #expect(rest.verdict == .valid && rest.treeSize == 1000 && rest.root == whole.root)
+      storage.flip(name, at: 5000, mask: 1)
+      #expect(Verification(continuing: reader).verdict == Verification(storage).verdict)
+      storage.flip(name, at: 5000, mask: 1)
+    }
+  }
+
+  @Test(.enabled(if: runsSlowTests)) func `Every byte, changed in turn, is found`() async throws {
     let work = places.flatMap { name, list in
       list.flatMap { entry in entry.range.map { (name, $0, entry.place) } }
     }
     print("tamper: all \(work.count) bytes, CHATELAINE_SEED=\(Self.seed)")
-    await withTaskGroup { group in
+    try await withThrowingTaskGroup { group in
       for half in 0..<2 {
         group.addTask {
           var random = SeededRandom(seed: Self.seed &+ UInt64(half))
-          let storage = self.log.storage
+          let (storage, readers) = try self.readersBeforeSegments()
           for (index, (name, offset, place)) in work.enumerated() where index % 2 == half {
-            self.check(name, offset, place, mask: 1 << UInt8.random(in: 0..<8, using: &random), in: storage)
+            // Now and then from the start, as everybody else reads it.
+            let reader = index % 256 < 2 ? nil : readers[name]
+            let mask: UInt8 = 1 << UInt8.random(in: 0..<8, using: &random)
+            self.check(name, offset, place, mask: mask, in: storage, from: reader)
           }
         }
       }
+      try await group.waitForAll()
     }
   }
 

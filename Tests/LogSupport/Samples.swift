@@ -94,9 +94,16 @@ package struct Verification: Sendable {
 
   /// Reads everything through LogReader; keeps the entries only where asked to.
   package init(_ storage: any LogStorage, keepingEntries: Bool = false) {
+    self.init(reader: { () throws(LogError) in try LogReader(storage) }, keepingEntries: keepingEntries)
+  }
+
+  /// Goes on where a reader stands.
+  package init(continuing reader: LogReader) { self.init(reader: { reader }, keepingEntries: false) }
+
+  private init(reader: () throws(LogError) -> LogReader, keepingEntries: Bool) {
     verdict = .valid
     do throws(LogError) {
-      var reader = try LogReader(storage)
+      var reader = try reader()
       var kept: [ReadEntry] = []
       defer {
         treeSize = reader.verifier.tree.size
