@@ -139,7 +139,7 @@ let package = Package(
     room(
       "Doors",
       knows: [
-        "AccessPolicy", "AuditLog", "AuditTrail", "CLinux", "Envelopes", "Hardening", "KeyService", "KeyStore", "Messages",
+        "AccessPolicy", "AuditLog", "AuditTrail", "CLinux", "Custody", "Envelopes", "Hardening", "KeyService", "KeyStore", "Messages",
         "Primitives", "SecretMemory", "SocketBuffers", "Vocabulary", "Wire",
       ],
       uses: [protobuf, nio, sockets]),

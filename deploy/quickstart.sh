@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From a fresh checkout to the main job on real files: installs what is missing, builds, starts the service in a
-# temporary directory, encrypts and decrypts for two tenants, rotates a key, and checks the log offline. Leaves the
-# checkout as it was; everything it made goes away with it.
+# temporary directory, encrypts and decrypts for two tenants, rotates a key and the master key, and checks the log
+# offline. Leaves the checkout as it was; everything it made goes away with it.
 #
 # As root, the service runs as the user `daemon` and the application as `nobody`; else both are you.
 set -eu
@@ -97,6 +97,22 @@ done
 echo "   $files files decrypted, the same bytes"
 apply rewrap acme --context file=GPL-3 --in "$place/app/GPL-3.ch1" --out "$place/app/moved.ch1" --binary
 "$place/bin/chatelaine" envelope inspect "$place/app/moved.ch1" | indent
+
+say "the master key is rotated: a new version, its second copy checked, every tenant's root rewrapped"
+operate master rotate | indent
+"${operator[@]}" cp -a "$house/keyring" "$place/service/copy"
+"${operator[@]}" "$place/bin/chatelaine" keyring check "$place/service/copy" | indent
+value=$("${operator[@]}" "$place/bin/chatelaine" keyring check "$place/service/copy" | awk '/^master-000002/ { print $3 }')
+must_fail operate master retire 1
+operate master commit "$value" --wait | indent
+for file in "$place"/app/*.ch1; do
+  name=$(basename "$file" .ch1)
+  [ "$name" = moved ] && continue
+  apply decrypt acme --context "file=$name" --in "$file" --out "$place/app/back"
+  cmp "$place/app/back" "/usr/share/common-licenses/$name"
+done
+echo "   $files files of before decrypted, the same bytes"
+operate master status | indent
 
 say "the service says of itself"
 operate status | grep -v '^held' | indent

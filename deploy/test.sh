@@ -55,6 +55,7 @@ run "service: bad inputs and abuse" Tests/service/rows.py
 run "service: what does not belong together" Tests/service/swaps.py
 run "service: random inputs" Tests/service/random-inputs.py
 run "service: keys disabled under load" Tests/service/revocation.py
+run "service: the master key rotated" Tests/service/master-rotation.py
 run "service: no reply before its sync" Tests/service/order.py
 run "service: killed under load" Tests/service/kills.py
 run "service: power cuts under load" Tests/service/power-cuts.py

@@ -14,6 +14,10 @@ package enum Permission: String, CaseIterable, Sendable {
   case keyRotate = "key-rotate"
   case keyEnable = "key-enable"
   case keyDisable = "key-disable"
+  case masterRotate = "master-rotate"
+  case masterCommit = "master-commit"
+  case masterStatus = "master-status"
+  case masterRetire = "master-retire"
 
   /// A place of its own in a mask: asking for it costs neither a hash nor a search.
   var bit: UInt32 {
@@ -31,6 +35,10 @@ package enum Permission: String, CaseIterable, Sendable {
     case .keyRotate: 1 << 10
     case .keyEnable: 1 << 11
     case .keyDisable: 1 << 12
+    case .masterRotate: 1 << 13
+    case .masterCommit: 1 << 14
+    case .masterStatus: 1 << 15
+    case .masterRetire: 1 << 16
     }
   }
 }
@@ -47,7 +55,10 @@ package enum Role: String, CaseIterable, Sendable {
     switch self {
     case .application: [.encrypt, .decrypt, .issueDataKey, .unwrapDataKey, .rewrap]
     case .operator:
-      [.status, .tenantCreate, .tenantList, .keyCreate, .keyList, .keyRotate, .keyEnable, .keyDisable]
+      [
+        .status, .tenantCreate, .tenantList, .keyCreate, .keyList, .keyRotate, .keyEnable, .keyDisable, .masterRotate,
+        .masterCommit, .masterStatus, .masterRetire,
+      ]
     case .reviewer: [.status]
     }
   }

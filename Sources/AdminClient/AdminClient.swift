@@ -99,6 +99,44 @@ package struct AdminClient: Sendable {
       })
   }
 
+  package func rotateMaster(
+    singleCopy: Bool
+  ) async throws(ClientError) -> Chatelaine_V1_RotateMasterResponse {
+    try await call(
+      "RotateMaster",
+      Chatelaine_V1_RotateMasterRequest.with {
+        $0.singleCopy = singleCopy
+        $0.attribution = attribution
+      })
+  }
+
+  /// `keyCheckValue` is 32 bytes.
+  package func commitMaster(
+    _ keyCheckValue: [UInt8]
+  ) async throws(ClientError) -> Chatelaine_V1_CommitMasterResponse {
+    try await call(
+      "CommitMaster",
+      Chatelaine_V1_CommitMasterRequest.with {
+        $0.keyCheckValue = Data(keyCheckValue)
+        $0.attribution = attribution
+      })
+  }
+
+  package func masterStatus() async throws(ClientError) -> Chatelaine_V1_MasterStatusResponse {
+    try await call("MasterStatus", Chatelaine_V1_MasterStatusRequest.with { $0.attribution = attribution })
+  }
+
+  package func retireMaster(
+    _ version: UInt32
+  ) async throws(ClientError) -> Chatelaine_V1_RetireMasterResponse {
+    try await call(
+      "RetireMaster",
+      Chatelaine_V1_RetireMasterRequest.with {
+        $0.version = version
+        $0.attribution = attribution
+      })
+  }
+
   private var attribution: Chatelaine_V1_Attribution {
     .with {
       if let id = options.requestID { $0.requestID = Data(id.bytes) }

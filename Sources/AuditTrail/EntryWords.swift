@@ -59,6 +59,10 @@ package struct Operation: LogWord {
   package static let keyRotate = Operation(rawValue: 49)
   package static let keyEnable = Operation(rawValue: 50)
   package static let keyDisable = Operation(rawValue: 51)
+  package static let masterAdd = Operation(rawValue: 64)
+  package static let masterCommit = Operation(rawValue: 65)
+  package static let masterRewrap = Operation(rawValue: 66)
+  package static let masterRetire = Operation(rawValue: 67)
   package static let storeCreate = Operation(rawValue: 80)
   package static let serviceStart = Operation(rawValue: 96)
   package static let serviceStop = Operation(rawValue: 97)
@@ -69,6 +73,7 @@ package struct Operation: LogWord {
   package static let readStatus = Operation(rawValue: 128)
   package static let readTenants = Operation(rawValue: 129)
   package static let readKeys = Operation(rawValue: 130)
+  package static let readMaster = Operation(rawValue: 132)
 
   package static let words: [UInt16: String] = [
     1: "encrypt", 2: "decrypt", 3: "issue-data-key", 4: "unwrap-data-key", 5: "rewrap", 6: "compute-mac",
@@ -76,8 +81,8 @@ package struct Operation: LogWord {
     35: "tenant-erase", 48: "key-create", 49: "key-rotate", 50: "key-enable", 51: "key-disable",
     52: "key-destroy", 53: "key-destroy-cancel", 64: "master-add", 65: "master-commit", 66: "master-rewrap",
     67: "master-retire", 80: "store-create", 96: "service-start", 97: "service-stop", 98: "policy-reload",
-    99: "clock-jump", 100: "unseal", 101: "store-state", 112: "log-recovered", 113: "purge", 114: "tenant-heads", 115: "refusals",
-    128: "read-status", 129: "read-tenants", 130: "read-keys", 131: "read-log",
+    99: "clock-jump", 100: "unseal", 101: "store-state", 112: "log-recovered", 113: "purge", 114: "tenant-heads",
+    115: "refusals", 128: "read-status", 129: "read-tenants", 130: "read-keys", 131: "read-log", 132: "read-master",
   ]
 }
 

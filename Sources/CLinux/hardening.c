@@ -84,6 +84,9 @@ int ch_landlock_abi(void) {
 #define ALL_ACCESS_ABI_1 ((1ULL << 13) - 1)
 #define ACCESS_REFER (1ULL << 13)
 #define ACCESS_TRUNCATE (1ULL << 14)
+// New files beside those that are there: written under another name, renamed, or taken away again.
+#define ADD_ACCESS \
+  (READ_ACCESS | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE)
 
 // The rights that mean something for what is no directory: any other makes landlock_add_rule(2)
 // fail with EINVAL.
@@ -106,7 +109,7 @@ static int allow_below(int ruleset, const char *path, uint64_t access) {
   return result;
 }
 
-int ch_landlock_confine(const char *const *writable, const char *const *readable) {
+int ch_landlock_confine(const char *const *writable, const char *const *addable, const char *const *readable) {
   int abi = ch_landlock_abi();
 #ifdef CHATELAINE_TEST_BACKTRACED
   abi = 0;  // the backtracer is a program of its own
@@ -122,6 +125,7 @@ int ch_landlock_confine(const char *const *writable, const char *const *readable
   int result = 0;
   uint64_t write_access = handled & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE;
   for (; *writable && result == 0; writable++) result = allow_below(ruleset, *writable, write_access);
+  for (; *addable && result == 0; addable++) result = allow_below(ruleset, *addable, ADD_ACCESS);
   for (; *readable && result == 0; readable++) result = allow_below(ruleset, *readable, READ_ACCESS);
   if (result == 0) result = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
   close(ruleset);

@@ -6,11 +6,21 @@ package struct ServiceConfiguration: Equatable, Sendable {
     package let directory: String
     /// The systemd credential that holds the passphrase.
     package let passphraseCredential: String?
+    package let newVersions: NewVersions
 
-    package init(directory: String, passphraseCredential: String? = nil) {
+    package init(
+      directory: String, passphraseCredential: String? = nil, newVersions: NewVersions = .service
+    ) {
       self.directory = directory
       self.passphraseCredential = passphraseCredential
+      self.newVersions = newVersions
     }
+  }
+
+  /// Who makes new versions of the master key. Where it is the operator, the service only reads its keyring.
+  package enum NewVersions: String, CaseIterable, Sendable {
+    case service
+    case `operator`
   }
 
   package struct Log: Equatable, Sendable {

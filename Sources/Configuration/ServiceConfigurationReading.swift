@@ -45,10 +45,14 @@ extension ServiceConfiguration {
 
   private static func keyring(_ fields: Fields, _ file: String) throws(Fault) -> Keyring {
     let keyring = try Fields(
-      try fields.required("keyring"), of: "keyring", known: ["directory", "passphrase-credential"])
+      try fields.required("keyring"), of: "keyring", known: ["directory", "passphrase-credential", "new-versions"])
+    var newVersions = NewVersions.service
+    if let word = try keyring.optionalText("new-versions") {
+      newVersions = try Fields.word(word, try keyring.required("new-versions").line, keyring.name("new-versions"))
+    }
     return Keyring(
       directory: try path(keyring, "directory", file),
-      passphraseCredential: try keyring.optionalText("passphrase-credential"))
+      passphraseCredential: try keyring.optionalText("passphrase-credential"), newVersions: newVersions)
   }
 
   private static func log(_ fields: Fields, _ file: String) throws(Fault) -> Log {

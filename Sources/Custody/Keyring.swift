@@ -3,6 +3,19 @@ internal import ChatelaineSecretMemory
 package import ChatelaineVocabulary
 internal import Glibc
 
+/// Where a keyring is: for who opens it again and again, and holds no descriptor meanwhile.
+package struct KeyringPlace: Sendable {
+  package let path: String
+  package let rules: Keyring.Rules
+
+  package init(path: String, rules: Keyring.Rules = Keyring.Rules()) {
+    self.path = path
+    self.rules = rules
+  }
+
+  package func keyring() throws(KeyringError) -> Keyring { try Keyring(at: path, rules) }
+}
+
 /// A keyring: a directory of its own that holds one immutable file for each version of the master key.
 ///
 /// Every door checks before it reads, and refuses without changing anything on disk. Files of other
@@ -143,6 +156,12 @@ extension Keyring {
       as: KeyReference(id: newest.id, version: newest.version + 1), created: new.created)
     try write(try Self.encode(key, new, passphrase: passphrase, path: path), as: key)
     return key
+  }
+
+  /// Adds a version whose key was made before, for who notes it elsewhere first. Its seal is the file's permissions.
+  package borrowing func add(_ key: MasterKey) throws(KeyringError) {
+    guard !rules.insecureExampleKeys else { throw .exampleKeysAreFixed(path: path) }
+    try write(KeyringFile.encode(key), as: key)
   }
 
   private static func freshID() -> Identifier {

@@ -41,6 +41,16 @@ extension Keyring {
     }
   }
 
+  /// Sees to it that a version's file is this key's, whole and on the disk: before anything is wrapped by it.
+  package borrowing func confirm(_ key: MasterKey) throws(KeyringError) {
+    let name = Self.fileName(key.reference.version)
+    try checkWritten(key)
+    let file = unsafe Descriptor(openat(directory.number, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC))
+    guard file.isOpen, fsync(file.number) == 0, fsync(directory.number) == 0 else {
+      throw .unwritable(path: path + "/" + name, errno: errno)
+    }
+  }
+
   /// Reads the file again by the way that every reader takes.
   private borrowing func checkWritten(_ key: MasterKey) throws(KeyringError) {
     let header = try header(key.reference.version)

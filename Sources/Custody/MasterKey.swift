@@ -47,5 +47,16 @@ package struct MasterKeySet: Sendable {
 
   package var newest: MasterKey { keys[keys.count - 1] }
 
+  /// With one version more, or in the place of one of the same number.
+  package func adding(_ key: MasterKey) -> MasterKeySet {
+    precondition(key.reference.id == keyringID, "a key of another keyring")
+    return MasterKeySet((removing(key.reference.version) + [key]).sorted { $0.reference.version < $1.reference.version })
+  }
+
+  /// Without the versions that are not wanted; some one is left.
+  package func filter(_ isWanted: (MasterKey) -> Bool) -> MasterKeySet { MasterKeySet(keys.filter(isWanted)) }
+
+  private func removing(_ version: UInt32) -> [MasterKey] { keys.filter { $0.reference.version != version } }
+
   package subscript(version: UInt32) -> MasterKey? { keys.first { $0.reference.version == version } }
 }

@@ -20,6 +20,10 @@ struct AdminActs: Sendable {
     case rotateKey = "RotateKey"
     case enableKey = "EnableKey"
     case disableKey = "DisableKey"
+    case rotateMaster = "RotateMaster"
+    case commitMaster = "CommitMaster"
+    case masterStatus = "MasterStatus"
+    case retireMaster = "RetireMaster"
   }
 
   enum Answer: Sendable {
@@ -45,13 +49,17 @@ struct AdminActs: Sendable {
       case .rotateKey: return try answer(payload, Chatelaine_V1_RotateKeyRequest.self, by: caller, rotateKey)
       case .enableKey: return try answer(payload, Chatelaine_V1_EnableKeyRequest.self, by: caller, enableKey)
       case .disableKey: return try answer(payload, Chatelaine_V1_DisableKeyRequest.self, by: caller, disableKey)
+      case .rotateMaster: return try answer(payload, Chatelaine_V1_RotateMasterRequest.self, by: caller, rotateMaster)
+      case .commitMaster: return try answer(payload, Chatelaine_V1_CommitMasterRequest.self, by: caller, commitMaster)
+      case .masterStatus: return try answer(payload, Chatelaine_V1_MasterStatusRequest.self, by: caller, masterStatus)
+      case .retireMaster: return try answer(payload, Chatelaine_V1_RetireMasterRequest.self, by: caller, retireMaster)
       }
     } catch let fault as CallFault {
       return .refusal(WireStatus(fault), UnnotedRefusal(fault))
     } catch { return .refusal(WireStatus(CallFault.malformed), .malformed) }
   }
 
-  private struct Asked {
+  struct Asked {
     let caller: Caller
     let tags: RequestTags
   }
@@ -183,7 +191,7 @@ struct AdminActs: Sendable {
     }
   }
 
-  private func receipt(_ entry: AppendedEntry) -> Chatelaine_V1_Receipt {
+  func receipt(_ entry: AppendedEntry) -> Chatelaine_V1_Receipt {
     let epoch = service.logHead.epoch
     return .with {
       $0.logID = Data(epoch.logID.bytes)
@@ -201,7 +209,7 @@ extension WireReceipt {
 }
 
 /// A request with an attribution.
-private protocol Attributed: Message {
+protocol Attributed: Message {
   var attribution: Chatelaine_V1_Attribution { get }
 }
 

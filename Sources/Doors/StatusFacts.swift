@@ -24,23 +24,10 @@ package struct StatusFacts: Sendable {
     }
   }
 
-  package struct MasterVersion: Sendable {
-    package let version: UInt32
-    package let seal: String
-    package let keyCheckValue: Digest
-
-    package init(version: UInt32, seal: String, keyCheckValue: Digest) {
-      self.version = version
-      self.seal = seal
-      self.keyCheckValue = keyCheckValue
-    }
-  }
-
   package var softwareVersion: String
   package var started: WallTime
   package var processID: UInt32
   package var keyringID: Identifier
-  package var masterVersions: [MasterVersion]
   package var measures: [Measure]
   package var doors: [Door] = []
   package var warnings: [String] = []
@@ -50,14 +37,12 @@ package struct StatusFacts: Sendable {
   package var logBytesPerDay: Double = 0
 
   package init(
-    softwareVersion: String, started: WallTime, processID: UInt32, keyringID: Identifier,
-    masterVersions: [MasterVersion], measures: [Measure]
+    softwareVersion: String, started: WallTime, processID: UInt32, keyringID: Identifier, measures: [Measure]
   ) {
     self.softwareVersion = softwareVersion
     self.started = started
     self.processID = processID
     self.keyringID = keyringID
-    self.masterVersions = masterVersions
     self.measures = measures
   }
 
@@ -70,14 +55,17 @@ package struct StatusFacts: Sendable {
       $0.store.generation = status.storeHead.generation
       $0.store.root = Data(status.storeHead.root.bytes)
       $0.keyringID = Data(keyringID.bytes)
-      $0.masterVersions = masterVersions.map { version in
+      $0.masterVersions = (status.master?.versions ?? []).map { version in
         .with {
           $0.version = version.version
-          $0.seal = version.seal
+          $0.seal = version.sealWord
           $0.keyCheckValue = Data(version.keyCheckValue.bytes)
-          $0.primary = version.version == status.primaryMasterVersion
+          $0.primary = version.state == .primary
+          $0.state = version.state.message
+          $0.tenantRoots = UInt64(version.roots)
         }
       }
+      $0.tenantRoots = UInt64(status.master?.roots ?? 0)
       $0.measures = measures.map { measure in
         .with {
           $0.name = measure.name.rawValue
@@ -120,6 +108,7 @@ package struct StatusFacts: Sendable {
     if status.isLogPoisoned { warnings.append("The log's disk failed a sync: nothing is answered until a restart.") }
     if status.isLogRefusing { warnings.append("The log cannot be written, the disk may be full: nothing is answered.") }
     if let halt = status.changesHaltedBy { warnings.append(halt.sentence) }
+    if let stall = status.master?.stalledBy { warnings.append("The master key's rotation waits. " + stall.sentence) }
     if let fault = status.fault {
       let times = fault.times == 1 ? "once" : "\(fault.times) times"
       warnings.append("Callers were refused for a fault here, \(times), last at \(fault.last.rfc3339): \(fault.sentence)")

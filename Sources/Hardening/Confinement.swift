@@ -2,22 +2,25 @@ internal import CLinux
 internal import Glibc
 
 extension Hardening {
-  /// Confines file access for good: `writable` paths may be read and written below, `readable` ones
-  /// read. A path that does not exist is left out.
+  /// Confines file access for good: `writable` paths may be read and written below, `readable` ones read; in `addable`
+  /// directories files may be made, renamed and removed besides. A path that does not exist is left out.
   ///
   /// After `close`: the kernel wants no new privileges first. Landlock confines the calling thread and
   /// the threads it starts from then on: call it before any other thread.
-  package static func confineFiles(writable: [String], readable: [String]) -> Measure {
+  package static func confineFiles(writable: [String], addable: [String] = [], readable: [String]) -> Measure {
     let abi = ch_landlock_abi()
     guard abi > 0 else {
       return Measure(.landlock, false, held: "", otherwise: "this kernel has no Landlock, or it is off")
     }
     let status = unsafe withCStrings(writable) { writable in
-      unsafe withCStrings(readable) { readable in unsafe ch_landlock_confine(writable, readable) }
+      unsafe withCStrings(addable) { addable in
+        unsafe withCStrings(readable) { readable in unsafe ch_landlock_confine(writable, addable, readable) }
+      }
     }
     let reason = errno
     return Measure(
-      .landlock, status == 0, held: "ABI \(abi), \(writable.count) paths to write, \(readable.count) to read",
+      .landlock, status == 0,
+      held: "ABI \(abi), \(writable.count) paths to write, \(addable.count) to add to, \(readable.count) to read",
       otherwise: "landlock(7) was refused: \(unsafe String(cString: ch_error_text(reason)))")
   }
 

@@ -12,13 +12,19 @@ internal import Synchronization
 package final class KeyService: Sendable {
   let store: KeyStore
   let log: AuditLog
-  let masterKeys: MasterKeySet
+  /// A snapshot, swapped whole.
+  let masters: Mutex<MasterKeySet>
+  /// nil where master keys cannot be rotated.
+  let keyring: ServiceKeyring?
+  let rewrapping = Rewrapping()
   let clock: LogClock
   /// State changes run one after the other, until one leaves its intent without an outcome: then none,
   /// and the next start resolves it.
   private let halt = Mutex<ServiceError?>(nil)
   /// The same for who only looks, and must not wait for a change under way.
   private let haltCause = Mutex<ServiceError?>(nil)
+  /// Those that wait for their turn: work in the background leaves it to them.
+  private let changesWaiting = Atomic<Int>(0)
 
   /// What threads opened before a state change is stale after it.
   let epochs = KeyEpochs()
@@ -33,7 +39,7 @@ package final class KeyService: Sendable {
 
   init(
     store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, policy: AccessPolicy, clock: LogClock,
-    revocationSecondsMax: Int = Limits.revocationSecondsMax,
+    keyring: ServiceKeyring? = nil, revocationSecondsMax: Int = Limits.revocationSecondsMax,
     onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
   ) {
     faults = FoundFaults(onFault)
@@ -41,11 +47,14 @@ package final class KeyService: Sendable {
     policies = Mutex(policy)
     self.store = store
     self.log = log
-    self.masterKeys = masterKeys
+    masters = Mutex(masterKeys)
+    self.keyring = keyring
     self.clock = clock
     generation = Atomic(store.head.generation)
     primaryMasterVersion = Atomic(store.storeRow.primaryMasterVersion)
   }
+
+  var masterKeys: MasterKeySet { masters.withLock { $0 } }
 
   /// Raised by every new policy.
   package var policyEpoch: UInt64 { policyCounter.load(ordering: .acquiring) }
@@ -58,6 +67,7 @@ package final class KeyService: Sendable {
 
   /// Notes the stop and closes log and store.
   package func close() {
+    rewrapping.stop()
     halt.withLock { halt in
       var stop = serviceEntry(.serviceStop)
       // why: the newest entry with a store root says that every intent before it has its outcome.
@@ -90,6 +100,8 @@ package final class KeyService: Sendable {
     var details: [AuditEntry.Detail] = []
     /// The rule that allows it.
     var grant: Grants.Grant?
+    /// Keys at hand stay good: a root in another wrapping is the same root.
+    var leavesKeysAtHand = false
 
     init(
       operation: Operation, tenant: TenantID? = nil, keyName: KeyName? = nil, keyID: Identifier = .zero,
@@ -109,10 +121,25 @@ package final class KeyService: Sendable {
     _ subject: Subject, by caller: Caller, _ tags: RequestTags,
     _ plan: (inout KeyStore.Change) throws(Refusal) -> Void
   ) throws(ServiceError) -> AppendedEntry {
+    changesWaiting.wrappingAdd(1, ordering: .relaxed)
+    defer { changesWaiting.wrappingSubtract(1, ordering: .relaxed) }
+    return try change(subject, by: caller, tags) { (intent) throws(Refusal) in
+      try self.commit(intent, plan)
+      return []
+    }
+  }
+
+  var isChangeWaiting: Bool { changesWaiting.load(ordering: .relaxed) > 0 }
+
+  /// As above, for what makes its transaction itself: `effect` gives what the outcome says beside the intent.
+  func change(
+    _ subject: Subject, by caller: Caller, _ tags: RequestTags,
+    effect: (AppendedEntry) throws(Refusal) -> [AuditEntry.Detail]
+  ) throws(ServiceError) -> AppendedEntry {
     let result = halt.withLock { halt in
       Result { () throws(ServiceError) in
         if let halt { throw halt }
-        do throws(ServiceError) { return try self.changeAlone(subject, by: caller, tags, plan) } catch {
+        do throws(ServiceError) { return try self.changeAlone(subject, by: caller, tags, effect) } catch {
           self.found(error)
           if case .mustRestart = error {
             halt = error
@@ -127,14 +154,15 @@ package final class KeyService: Sendable {
 
   private func changeAlone(
     _ subject: Subject, by caller: Caller, _ tags: RequestTags,
-    _ plan: (inout KeyStore.Change) throws(Refusal) -> Void
+    _ effect: (AppendedEntry) throws(Refusal) -> [AuditEntry.Detail]
   ) throws(ServiceError) -> AppendedEntry {
     let intent = try append(entry(.intent, subject, caller, tags))
     var outcome: AuditEntry
     do throws(Refusal) {
-      try commit(intent, plan)
-      try publish(subject.tenant)
-      outcome = outcomeEntry(subject, caller, tags, intent)
+      var done = subject
+      done.details += try effect(intent)
+      try publish(subject)
+      outcome = outcomeEntry(done, caller, tags, intent)
       outcome.outcome = .ok
     } catch {
       if case .mustRestart = error.error { throw error.error }
@@ -159,24 +187,25 @@ package final class KeyService: Sendable {
           throw KeyStoreError.taken(record: "")
         }
       }
-    } catch {
-      // why: after a failed commit nobody knows whether it is on disk; the next start finds out from
-      // the intent that the store holds, so no outcome may be written now.
-      if case .database(_, let doing) = error {
-        epochs.raise(nil)
-        throw Refusal(.mustRestart(reason: "SQLite failed while \(doing)"))
-      }
-      throw refusal ?? Refusal(ServiceError(error))
-    }
+    } catch { throw refusal ?? failedCommit(error) }
+  }
+
+  /// why: after a failed commit nobody knows whether it is on disk; the next start finds out from the intent that the
+  /// store holds, so no outcome may be written now.
+  func failedCommit(_ error: KeyStoreError) -> Refusal {
+    guard case .database(_, let doing) = error else { return Refusal(ServiceError(error)) }
+    epochs.raise(nil)
+    return Refusal(.mustRestart(reason: "SQLite failed while \(doing)"))
   }
 
   /// Tells every thread the store's new generation, and returns when none has anything of before: all that
   /// they did with it stands in the log, or in its queue, ahead of the outcome.
-  private func publish(_ tenant: TenantID?) throws(Refusal) {
+  private func publish(_ subject: Subject) throws(Refusal) {
     generation.store(store.head.generation, ordering: .releasing)
     primaryMasterVersion.store(store.storeRow.primaryMasterVersion, ordering: .releasing)
-    epochs.raise(tenant)
-    guard holders.forget(tenant, withinSeconds: revocationSecondsMax) else {
+    guard !subject.leavesKeysAtHand else { return }
+    epochs.raise(subject.tenant)
+    guard holders.forget(subject.tenant, withinSeconds: revocationSecondsMax) else {
       throw Refusal(.mustRestart(reason: "a thread did not let go of keys that were changed"))
     }
   }
@@ -268,7 +297,7 @@ extension ServiceError {
     case .notFound: .noSuchKey
     case .keyDisabled: .keyDisabled
     case .decryptionFailed: .keyOrContext
-    case .taken, .conflict: .conflict
+    case .taken, .conflict, .master, .otherKeyCheckValue, .keyring: .conflict
     case .limitExceeded: .limit
     case .storeBusy: .busy
     case .auditUnavailable, .mustRestart, .store, .keyMaterial: .store

@@ -1,4 +1,5 @@
 package import ChatelaineAuditLog
+package import ChatelaineCustody
 package import ChatelaineKeyStore
 package import ChatelaineVocabulary
 
@@ -13,6 +14,12 @@ package enum ServiceError: Error, Equatable, Sendable {
   case taken(record: String)
   /// Somebody else's change came first.
   case conflict
+  /// The master key's state does not allow it now.
+  case master(MasterRefusal)
+  /// The key check value that was given is not the one of the version that waits for it.
+  case otherKeyCheckValue(version: UInt32)
+  /// The keyring cannot be read or written as it must.
+  case keyring(KeyringError)
   /// More than one request may ask for.
   case limitExceeded
   /// Another process holds the store's lock: nothing was changed.
@@ -23,6 +30,28 @@ package enum ServiceError: Error, Equatable, Sendable {
   case mustRestart(reason: String)
   case store(KeyStoreError)
   case keyMaterial(KeyMaterialFault)
+
+  package enum MasterRefusal: Equatable, Sendable {
+    /// A version is made and waits for its second copy to be confirmed.
+    case pending(version: UInt32)
+    /// Tenant roots are being rewrapped.
+    case rewrapping(version: UInt32, left: Int)
+    case nothingPending
+    /// Its file is no longer in the keyring, or holds another key.
+    case pendingLost(version: UInt32)
+    case unknown(version: UInt32)
+    case primary(version: UInt32)
+    case notCommitted(version: UInt32)
+    case retired(version: UInt32)
+    case needed(version: UInt32, roots: Int)
+    /// New versions are made on the operator's side.
+    case operatorMakesVersions(reason: OperatorMakes)
+  }
+
+  package enum OperatorMakes: Equatable, Sendable {
+    case sealedByPassphrase
+    case configured
+  }
 
   package enum KeyMaterialFault: Equatable, Sendable {
     /// A wrapped key does not open under the key that its row names.
@@ -52,7 +81,8 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .notFound: .notFound
     case .keyDisabled: .keyDisabled
     case .decryptionFailed: .decryptionFailed
-    case .taken, .conflict: .conflict
+    case .taken, .conflict, .master, .keyring: .conflict
+    case .otherKeyCheckValue: .invalidRequest
     case .limitExceeded: .limitExceeded
     case .storeBusy: .busy
     case .auditUnavailable: .auditUnavailable
@@ -72,6 +102,10 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .decryptionFailed: "The ciphertext does not open for this tenant and context."
     case .taken(let record): "\(record) exists or has existed: names are never used again, choose another."
     case .conflict: "Another rotation came first: the key's current version has changed, look and try again."
+    case .master(let refusal): refusal.sentence
+    case .otherKeyCheckValue(let version):
+      "This is not the key check value of master key version \(version): copy its file again, and check the copy."
+    case .keyring(let error): error.sentence
     case .limitExceeded: "The request asks for more than one request may: split it."
     case .storeBusy:
       "Another process holds the key store's lock, so nothing was changed: try again in a second."
@@ -84,6 +118,31 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .keyMaterial(.missingMasterVersion(let version)):
       "Master key version \(version) is not in the keyring: restore its file."
     case .keyMaterial(.cipherUnavailable): "libcrypto has no AES-256-GCM: install OpenSSL 3."
+    }
+  }
+}
+
+extension ServiceError.MasterRefusal {
+  var sentence: String {
+    switch self {
+    case .pending(let version):
+      "Master key version \(version) waits for its second copy: commit it, or take its file out of the keyring to give it up."
+    case .rewrapping(let version, let left):
+      "The rotation to master key version \(version) is under way, \(left) tenant roots are left: wait for its end."
+    case .nothingPending: "No master key version waits to be committed: rotate first."
+    case .pendingLost(let version):
+      "The file of master key version \(version) is not in the keyring as it was made: put it back, or rotate anew."
+    case .unknown(let version): "The key store knows no master key version \(version)."
+    case .primary(let version): "Master key version \(version) is the primary one: rotate first."
+    case .notCommitted(let version):
+      "Master key version \(version) is not in use yet: commit it, or take its file out of the keyring."
+    case .retired(let version): "Master key version \(version) is retired already."
+    case .needed(let version, let roots):
+      "Master key version \(version) is still needed: \(roots) tenant roots are on it."
+    case .operatorMakesVersions(.sealedByPassphrase):
+      "The keyring is sealed by a passphrase, which the service does not keep: add a version with 'chatelaine keyring add', restart the service, rotate again."
+    case .operatorMakesVersions(.configured):
+      "The service may not write its keyring (keyring.new-versions): add a version with 'chatelaine keyring add', rotate again."
     }
   }
 }

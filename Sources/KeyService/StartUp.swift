@@ -56,6 +56,7 @@ package struct StartReport: Sendable {
   package var recovery: LogRecovery
   /// Intents that had no outcome: how each was resolved.
   package var resolved: [Resolved] = []
+  package var masters = MasterReport()
   /// The newest segment said nothing of the store, so every entry was read.
   package var hasReadWholeLog = false
 
@@ -117,14 +118,21 @@ extension KeyService {
   package static func open(
     storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(),
     masterKeys: MasterKeySet,
-    policy: AccessPolicy = .empty, clock: LogClock = .system,
+    policy: AccessPolicy = .empty, clock: LogClock = .system, keyring: ServiceKeyring? = nil,
     revocationSecondsMax: Int = Limits.revocationSecondsMax,
     onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in },
     onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
   ) throws(StartError) -> (KeyService, StartReport) {
     try selfTest()
     let store: KeyStore
-    do throws(KeyStoreError) { store = try openStore(storePath, masterKeys) } catch { throw .store(error) }
+    let masters: MasterReport
+    do throws(KeyStoreError) {
+      store = try openStore(storePath, masterKeys)
+      do throws(KeyStoreError) { masters = try matchMasters(store.masterVersions(), masterKeys) } catch {
+        try? store.close()
+        throw error
+      }
+    } catch { throw .store(error) }
     var history = StoreHistory()
     let log: AuditLog
     let recovery: LogRecovery
@@ -144,13 +152,15 @@ extension KeyService {
       let isTold = history.lastState?.generation == store.head.generation
       if !isTold { history = try StoreHistory(readingAll: storage) }
       let service = KeyService(
-        store: store, log: log, masterKeys: masterKeys, policy: policy, clock: clock,
-        revocationSecondsMax: revocationSecondsMax, onFault: onFault)
+        store: store, log: log, masterKeys: masters.usable(of: masterKeys), policy: policy, clock: clock,
+        keyring: keyring, revocationSecondsMax: revocationSecondsMax, onFault: onFault)
       var report = StartReport(recovery: recovery)
+      report.masters = masters
       report.hasReadWholeLog = !isTold
       report.resolved = try service.reconcile(history)
       try service.note(service.serviceEntry(.serviceStart))
       log.onNewSegment { [weak service] in service?.noteStoreState() }
+      service.resumeRewrapping()
       return (service, report)
     } catch {
       log.close()
@@ -162,7 +172,7 @@ extension KeyService {
   static func openStore(
     _ path: String, _ masterKeys: MasterKeySet, for use: KeyStore.Use = .serving
   ) throws(KeyStoreError) -> KeyStore {
-    try KeyStore.open(path: path, for: use) { (wrapping) throws(KeyStoreError) in
+    let opener: KeyStore.StoreKeyOpener = { (wrapping) throws(KeyStoreError) in
       guard wrapping.keyringID == masterKeys.keyringID else {
         throw .masterKey(.otherKeyring(store: wrapping.keyringID, keyring: masterKeys.keyringID))
       }
@@ -181,6 +191,9 @@ extension KeyService {
       // why: nothing is checked yet, so an edited check value must not put the blame on the right key.
       guard wrapping.keyCheckValue != master.keyCheckValue else { throw .tampered(record: "the store key") }
       throw .masterKey(.otherKey(version: wrapping.masterVersion))
+    }
+    return try KeyStore.open(path: path, for: use, storeKey: opener) { (rows) throws(KeyStoreError) in
+      _ = try matchMasters(rows, masterKeys)
     }
   }
 

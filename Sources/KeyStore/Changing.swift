@@ -6,13 +6,20 @@ internal import Synchronization
 extension KeyStore {
   /// The rows that one change puts.
   package struct Change {
+    fileprivate init(head: StoreHeadRow, recount: @escaping () throws(KeyStoreError) -> Census) {
+      self.head = head
+      self.recount = recount
+    }
+
     fileprivate var rows: [any StoredRow] = []
     fileprivate var head: StoreHeadRow
+    let recount: () throws(KeyStoreError) -> Census
 
     package mutating func put(_ row: TenantRow) { rows.append(row) }
     package mutating func put(_ row: TenantKeyRow) { rows.append(row) }
     package mutating func put(_ row: KeyVersionRow) { rows.append(row) }
     package mutating func put(_ row: MasterVersionRow) { rows.append(row) }
+    package mutating func put(_ row: RotationRow) { rows.append(row) }
 
     /// Makes a master version the one that wraps from now on.
     package mutating func setPrimaryMaster(_ version: UInt32, wrappedStoreKey: WrappedKey) {
@@ -30,7 +37,7 @@ extension KeyStore {
     let result = changing.withLock { _ in
       Result { () throws(KeyStoreError) in
         try self.checkPlace()
-        var change = Change(head: try self.headToChange())
+        var change = Change(head: try self.headToChange(), recount: self.countRoots)
         try build(&change)
         change.head.generation += 1
         change.head.logSequence = intentSequence
@@ -44,13 +51,13 @@ extension KeyStore {
   }
 
   /// What is written to a file without a name is lost with the process: from here on only a restart helps.
-  private func checkPlace() throws(KeyStoreError) {
+  func checkPlace() throws(KeyStoreError) {
     guard !place.isHeld else { return }
     state.withLock { $0.isUncertain = true }
     throw .database(code: 14, doing: "writing the store, whose file was removed or replaced while it was open")
   }
 
-  private func headToChange() throws(KeyStoreError) -> StoreHeadRow {
+  func headToChange() throws(KeyStoreError) -> StoreHeadRow {
     let (head, isUncertain) = state.withLock { ($0.head, $0.isUncertain) }
     guard !isUncertain else { throw Self.uncertain("writing") }
     return head
@@ -67,6 +74,7 @@ extension KeyStore {
 
   private func commit(_ change: Change, _ state: inout State) throws(KeyStoreError) -> Head {
     var hasBegun = false
+    var census = state.census
     let before = Set(change.rows.map(\.bucket)).map { ($0, state.tree.digests[$0]) }
     do throws(KeyStoreError) {
       state.head = try translating("writing the store") {
@@ -75,7 +83,7 @@ extension KeyStore {
           guard try Self.generation(database) == state.head.generation else {
             throw KeyStoreError.tampered(record: "the store")
           }
-          for (bucket, digest) in try self.put(change.rows, database, state.tree) {
+          for (bucket, digest) in try self.put(change.rows, database, state.tree, &census) {
             state.tree.set(bucket, digest)
             try database.execute(
               sql: "INSERT OR REPLACE INTO buckets (number, digest) VALUES (?, ?)",
@@ -87,6 +95,7 @@ extension KeyStore {
           return head
         }
       }
+      state.census = census
       return Head(state.head)
     } catch {
       // why: a transaction that never began has written nothing, whoever holds the lock.
@@ -103,7 +112,7 @@ extension KeyStore {
   /// what stands there afterwards alone. Else a change would vouch for a row that somebody revived,
   /// deleted, or had a trigger put back, in a bucket that the change happens to touch.
   private func put(
-    _ rows: [any StoredRow], _ database: Database, _ tree: BucketTree
+    _ rows: [any StoredRow], _ database: Database, _ tree: BucketTree, _ census: inout Census?
   ) throws -> [Int: Digest] {
     var buckets: [Int: [Digest]] = [:]
     for row in rows where buckets[row.bucket] == nil {
@@ -119,6 +128,7 @@ extension KeyStore {
         guard let place = macs.firstIndex(of: old) else { throw KeyStoreError.tampered(record: row.description) }
         macs.remove(at: place)
       }
+      if let row = row as? TenantRow { try Self.count(row, in: &census, database) }
       let mac = mac(row)
       try row.save(database, mac: mac)
       buckets[row.bucket] = macs + [mac]
@@ -131,6 +141,15 @@ extension KeyStore {
       }
     }
     return digests
+  }
+
+  /// Before the row is saved.
+  private static func count(_ row: TenantRow, in census: inout Census?, _ database: Database) throws {
+    guard census != nil else { return }
+    let old = try Row.fetchOne(
+      database, sql: "SELECT wrapped FROM tenants WHERE bucket = ? AND id = ?", arguments: [row.bucket, row.id.rawValue])
+    if let old { census?.add(-1, to: try wrappingVersion(old)) }
+    census?.add(1, to: row.wrappedRoot?.wrappingKey.version)
   }
 
   private func mac(_ row: any StoredRow) -> Digest { authenticator.mac(of: row) }

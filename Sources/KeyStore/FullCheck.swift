@@ -91,12 +91,13 @@ extension KeyStore {
   }
 
   private static let orphans = """
-    SELECT tenant, name FROM key_versions v WHERE NOT EXISTS
-      (SELECT 1 FROM tenant_keys k WHERE k.tenant = v.tenant AND k.name = v.name) LIMIT 1
+    SELECT tenant, name FROM key_versions EXCEPT SELECT tenant, name FROM tenant_keys LIMIT 1
     """
   private static let gaps = """
-    SELECT tenant, name FROM tenant_keys k WHERE current_version <>
-      (SELECT count(*) FROM key_versions v WHERE v.tenant = k.tenant AND v.name = k.name) LIMIT 1
+    SELECT k.tenant, k.name FROM tenant_keys k
+      LEFT JOIN (SELECT tenant, name, count(*) AS versions FROM key_versions GROUP BY tenant, name) v
+      ON v.tenant = k.tenant AND v.name = k.name
+    WHERE k.current_version <> coalesce(v.versions, 0) LIMIT 1
     """
 }
 
@@ -110,6 +111,7 @@ extension StoreTable {
     case .tenant: "tenant \(text("id"))"
     case .key: "key \(text("tenant"))/\(text("name"))"
     case .keyVersion: "key \(text("tenant"))/\(text("name")) version \(text("version"))"
+    case .rotation: "the rotation to master key version \(text("version"))"
     }
   }
 }

@@ -29,6 +29,8 @@ package final class KeyStore: Sendable {
     var tree: BucketTree
     /// A commit failed: whether it is on disk shows only when the database is opened again.
     var isUncertain = false
+    /// Tenant roots by the master version that wraps them, once somebody has asked.
+    var census: Census?
   }
 
   /// Before the database, which is closed first.
@@ -73,13 +75,13 @@ package final class KeyStore: Sendable {
   package func tenant(_ id: TenantID) throws(KeyStoreError) -> TenantRow? {
     try load(
       "tenant \(id.rawValue)", bucketOf: TenantRow.table, TenantRow.primaryKey(id),
-      sql: "SELECT * FROM tenants WHERE id = ?", [id.rawValue.databaseValue], TenantRow.init)
+      sql: "SELECT * FROM tenants WHERE bucket = ? AND id = ?", [id.rawValue.databaseValue], TenantRow.init)
   }
 
   package func key(_ tenant: TenantID, _ name: KeyName) throws(KeyStoreError) -> TenantKeyRow? {
     try load(
       "key \(tenant.rawValue)/\(name.rawValue)", bucketOf: TenantKeyRow.table, TenantKeyRow.primaryKey(tenant, name),
-      sql: "SELECT * FROM tenant_keys WHERE tenant = ? AND name = ?",
+      sql: "SELECT * FROM tenant_keys WHERE bucket = ? AND tenant = ? AND name = ?",
       [tenant.rawValue.databaseValue, name.rawValue.databaseValue], TenantKeyRow.init)
   }
 
@@ -103,14 +105,34 @@ package final class KeyStore: Sendable {
     try load(
       "key \(tenant.rawValue)/\(name.rawValue) version \(version)", bucketOf: KeyVersionRow.table,
       KeyVersionRow.primaryKey(tenant, name, version),
-      sql: "SELECT * FROM key_versions WHERE tenant = ? AND name = ? AND version = ?",
+      sql: "SELECT * FROM key_versions WHERE bucket = ? AND tenant = ? AND name = ? AND version = ?",
       [tenant.rawValue.databaseValue, name.rawValue.databaseValue, Int64(version).databaseValue], KeyVersionRow.init)
   }
 
   package func masterVersion(_ version: UInt32) throws(KeyStoreError) -> MasterVersionRow? {
     try load(
       "master key version \(version)", bucketOf: MasterVersionRow.table, MasterVersionRow.primaryKey(version),
-      sql: "SELECT * FROM master_versions WHERE version = ?", [Int64(version).databaseValue], MasterVersionRow.init)
+      sql: "SELECT * FROM master_versions WHERE bucket = ? AND version = ?", [Int64(version).databaseValue],
+      MasterVersionRow.init)
+  }
+
+  /// Every version that was ever taken into the store, in order.
+  package func masterVersions() throws(KeyStoreError) -> [MasterVersionRow] {
+    let versions = try translating("listing master keys") {
+      try pool.read { try Int64.fetchAll($0, sql: "SELECT version FROM master_versions ORDER BY version") }
+    }
+    return try versions.map { (version) throws(KeyStoreError) in
+      guard let version = UInt32(exactly: version), let row = try masterVersion(version) else {
+        throw .tampered(record: "master key version \(version)")
+      }
+      return row
+    }
+  }
+
+  package func rotation(to version: UInt32) throws(KeyStoreError) -> RotationRow? {
+    try load(
+      "the rotation to master key version \(version)", bucketOf: RotationRow.table, RotationRow.primaryKey(version),
+      sql: "SELECT * FROM rotations WHERE bucket = ? AND version = ?", [Int64(version).databaseValue], RotationRow.init)
   }
 
   /// Ids of tenants in order, a page at a time.
@@ -149,14 +171,15 @@ package final class KeyStore: Sendable {
     }
   }
 
-  /// Reads a row and checks it and its bucket; a row that is not there is checked to be absent.
+  /// Reads a row and checks it and its bucket; a row that is not there is checked to be absent. `sql` asks for the
+  /// bucket first.
   private func load<Loaded: StoredRow>(
     _ record: String, bucketOf table: StoreTable, _ primaryKey: [UInt8], sql: String, _ arguments: [DatabaseValue],
     _ decode: (RowReader) throws(KeyStoreError) -> Loaded
   ) throws(KeyStoreError) -> Loaded? {
     let bucket = Bucket.number(table, primaryKey)
     let (snapshot, expected) = try read(record, bucket: bucket) { database in
-      try RowSnapshot(database, sql: sql, arguments, bucket: bucket, record: record)
+      try RowSnapshot(database, sql: sql, [bucket.databaseValue] + arguments, bucket: bucket, record: record)
     }
     guard Bucket.digest(snapshot.bucketMACs) == expected else { throw .tampered(record: record) }
     guard let row = snapshot.row else {
@@ -216,6 +239,7 @@ package final class KeyStore: Sendable {
         SELECT row_mac FROM tenants WHERE bucket = ?1 UNION ALL SELECT row_mac FROM tenant_keys WHERE bucket = ?1
         UNION ALL SELECT row_mac FROM key_versions WHERE bucket = ?1
         UNION ALL SELECT row_mac FROM master_versions WHERE bucket = ?1
+        UNION ALL SELECT row_mac FROM rotations WHERE bucket = ?1
         """)
     return try Row.fetchAll(statement, arguments: [bucket]).map { row in
       try RowReader(row: row, record: record).digest("row_mac")

@@ -14,6 +14,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   case notAStore(path: String)
   /// The store was written by a newer version of the product.
   case newerSchema(found: Int, known: Int)
+  /// A check changes nothing, and can read only what this version writes.
+  case olderSchema(found: Int, known: Int)
   /// A pragma did not take: durability or erasure would not be what is promised.
   case pragma(name: String, wanted: String, found: String)
   /// SQLite failed; its primary result code, and what was being done.
@@ -60,6 +62,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
     case .notAStore(let path): "\(path) is not a key store of Chatelaine: name another path."
     case .newerSchema(let found, let known):
       "The key store has schema \(found), this version knows \(known): install the newer version."
+    case .olderSchema(let found, let known):
+      "The key store has schema \(found), and a start makes it \(known): check it after the next start."
     case .pragma(let name, let wanted, let found):
       "SQLite keeps \(name) at \(found) instead of \(wanted): check the filesystem of the store."
     case .database(let code, let doing):

@@ -94,9 +94,11 @@ extension KeyStore {
     case checking
   }
 
-  /// Opens a store: the master key first, then the store's own row, then the root over all rows.
+  /// Opens a store: the master key first, then the store's own row, then the root over all rows. `admit` looks at the
+  /// master versions before anything is written.
   package static func open(
-    path: String, for use: Use = .serving, storeKey opener: StoreKeyOpener
+    path: String, for use: Use = .serving, storeKey opener: StoreKeyOpener,
+    admitting admit: ([MasterVersionRow]) throws(KeyStoreError) -> Void = { _ in }
   ) throws(KeyStoreError) -> KeyStore {
     guard unsafe access(path, F_OK) == 0 else { throw .missing(path: path) }
     try StoreFiles.checkKinds(path)
@@ -115,9 +117,19 @@ extension KeyStore {
     guard authenticator.mac(of: head) == stored.mac else { throw .tampered(record: "the store") }
     let tree = BucketTree(digests: stored.bucketDigests)
     guard tree.root == head.root else { throw .rootMismatch(generation: head.generation) }
+    for (row, mac) in stored.masters where authenticator.mac(of: row) != mac { throw .tampered(record: row.description) }
+    try admit(stored.masters.map(\.row))
+    guard use == .serving || stored.schema == Schema.version else {
+      throw .olderSchema(found: stored.schema, known: Schema.version)
+    }
     let pool = try use == .checking ? openUntouched(path) : openPool(path: path)
     if use == .serving {
-      try translating("migrating the store") { try pool.writeWithoutTransaction { try Schema.migrate($0) } }
+      try translating("migrating the store") {
+        try pool.writeWithoutTransaction { database in
+          try Schema.migrate(database)
+          try Schema.check(database)
+        }
+      }
     }
     let store = KeyStore(path: path, lock: lock, pool: pool, authenticator: authenticator, head: head, tree: tree)
     // The version that wraps the store key, checked like any row.
@@ -164,8 +176,10 @@ extension KeyStore {
 
 /// The store's own row and the digests of its buckets, unchecked.
 private struct StoredHead {
+  let schema: Int
   let head: StoreHeadRow
   let mac: Digest
+  let masters: [(row: MasterVersionRow, mac: Digest)]
   let keyCheckValue: Digest?
   let bucketDigests: [Digest]
 
@@ -175,6 +189,7 @@ private struct StoredHead {
     let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
     guard version <= Schema.version else { throw KeyStoreError.newerSchema(found: version, known: Schema.version) }
     if version == Schema.version { try Schema.check(database) }
+    schema = version
     let row = try onlyStoreRow(database)
     let reader = RowReader(row: row, record: "the store")
     head = try StoreHeadRow(reader)
@@ -183,6 +198,10 @@ private struct StoredHead {
       database, sql: "SELECT key_check_value FROM master_versions WHERE version = ?",
       arguments: [Int64(head.wrappedStoreKey.wrappingKey.version)])
     keyCheckValue = try master.map { try RowReader(row: $0, record: "the master key").digest("key_check_value") }
+    masters = try Row.fetchAll(database, sql: "SELECT * FROM master_versions ORDER BY version").map { row in
+      let reader = RowReader(row: row, record: "a master key version")
+      return (try MasterVersionRow(reader), try reader.digest("row_mac"))
+    }
     bucketDigests = try StoredDigests.read(database)
   }
 }

@@ -77,6 +77,36 @@ struct BucketTree: Sendable {
     }
   }
 
+  /// What setting several buckets would make of the tree, which stays as it is.
+  ///
+  /// Buckets side by side share nearly all of their nodes: about two hashes a bucket instead of 17.
+  func preparing(_ digests: [Int: Digest]) -> Prepared {
+    var nodes: [Int: Digest] = [:]
+    for (number, digest) in digests { nodes[Bucket.count + number] = Self.leaf(digest) }
+    var level = nodes.keys.sorted()
+    while let first = level.first, first > 1 {
+      var parents: [Int] = []
+      for index in level where parents.last != index / 2 {
+        let (left, right) = (index & ~1, index | 1)
+        nodes[index / 2] = Self.node(nodes[left] ?? self.nodes[left], nodes[right] ?? self.nodes[right])
+        parents.append(index / 2)
+      }
+      level = parents
+    }
+    return Prepared(digests: digests, nodes: nodes, root: nodes[1] ?? root)
+  }
+
+  struct Prepared {
+    fileprivate let digests: [Int: Digest]
+    fileprivate let nodes: [Int: Digest]
+    let root: Digest
+  }
+
+  mutating func apply(_ prepared: Prepared) {
+    for (number, digest) in prepared.digests { digests[number] = digest }
+    for (index, node) in prepared.nodes { nodes[index] = node }
+  }
+
   private static func leaf(_ digest: Digest) -> Digest { SHA256.hash(prefix: 0, digest.bytes.span) }
 
   private static func node(_ left: Digest, _ right: Digest) -> Digest {

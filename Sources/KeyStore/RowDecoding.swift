@@ -82,6 +82,7 @@ extension StoreTable {
     case .tenant: "tenants"
     case .key: "tenant_keys"
     case .keyVersion: "key_versions"
+    case .rotation: "rotations"
     }
   }
 
@@ -93,6 +94,7 @@ extension StoreTable {
     case .tenant: try TenantRow(reader)
     case .key: try TenantKeyRow(reader)
     case .keyVersion: try KeyVersionRow(reader)
+    case .rotation: try RotationRow(reader)
     }
   }
 }
@@ -116,6 +118,16 @@ extension MasterVersionRow {
     self.init(
       version: try reader.integer("version"), keyCheckValue: try reader.digest("key_check_value"),
       state: try reader.choice("state"), created: try reader.time("created"))
+  }
+}
+
+extension RotationRow {
+  init(_ reader: RowReader) throws(KeyStoreError) {
+    let finished = try reader.time("finished")
+    self.init(
+      version: try reader.integer("version"), started: try reader.time("started"),
+      cursor: try reader.integer("cursor"), rewrapped: try reader.integer("rewrapped"),
+      finished: finished.nanoseconds == 0 ? nil : finished)
   }
 }
 

@@ -5,12 +5,12 @@ internal import GRDB
 enum Schema {
   /// "CHAT": marks the file as a store of Chatelaine.
   static let applicationID = 0x4348_4154
-  static let version = 1
+  static let version = 2
 
-  static func migrate(_ database: Database) throws {
+  static func migrate(_ database: Database, to version: Int = version) throws {
     let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
     guard found <= version else { throw KeyStoreError.newerSchema(found: found, known: version) }
-    for (number, sql) in migrations where number > found {
+    for (number, sql) in migrations where number > found && number <= version {
       try database.inTransaction {
         try database.execute(sql: sql)
         try database.execute(sql: "PRAGMA user_version = \(number)")
@@ -80,7 +80,49 @@ enum Schema {
       CREATE INDEX tenant_keys_bucket ON tenant_keys (bucket);
       CREATE INDEX key_versions_bucket ON key_versions (bucket);
       """
-    )
+    ),
+    // why: a bucket's rows lie together, for every load reads all of them, and a rotation goes from bucket to bucket.
+    (
+      2,
+      """
+      CREATE TABLE tenants_2 (
+        id TEXT NOT NULL UNIQUE, root_id BLOB NOT NULL, root_version INTEGER NOT NULL, state INTEGER NOT NULL,
+        created INTEGER NOT NULL, wrapped BLOB NOT NULL, bucket INTEGER NOT NULL, row_mac BLOB NOT NULL,
+        PRIMARY KEY (bucket, id)
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO tenants_2 (id, root_id, root_version, state, created, wrapped, bucket, row_mac)
+        SELECT id, root_id, root_version, state, created, wrapped, bucket, row_mac FROM tenants ORDER BY bucket, id;
+      DROP TABLE tenants;
+      ALTER TABLE tenants_2 RENAME TO tenants;
+      CREATE TABLE tenant_keys_2 (
+        tenant TEXT NOT NULL, name TEXT NOT NULL, id BLOB NOT NULL UNIQUE, purpose INTEGER NOT NULL,
+        suite INTEGER NOT NULL, state INTEGER NOT NULL, created INTEGER NOT NULL, current_version INTEGER NOT NULL,
+        floor_version INTEGER NOT NULL, budget_messages INTEGER NOT NULL, budget_bytes INTEGER NOT NULL,
+        bucket INTEGER NOT NULL, row_mac BLOB NOT NULL, PRIMARY KEY (bucket, tenant, name), UNIQUE (tenant, name)
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO tenant_keys_2 (tenant, name, id, purpose, suite, state, created, current_version, floor_version,
+          budget_messages, budget_bytes, bucket, row_mac)
+        SELECT tenant, name, id, purpose, suite, state, created, current_version, floor_version, budget_messages,
+          budget_bytes, bucket, row_mac FROM tenant_keys ORDER BY bucket, tenant, name;
+      DROP TABLE tenant_keys;
+      ALTER TABLE tenant_keys_2 RENAME TO tenant_keys;
+      CREATE TABLE key_versions_2 (
+        tenant TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, state INTEGER NOT NULL,
+        created INTEGER NOT NULL, wrapped BLOB NOT NULL, bucket INTEGER NOT NULL, row_mac BLOB NOT NULL,
+        PRIMARY KEY (bucket, tenant, name, version)
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO key_versions_2 (tenant, name, version, state, created, wrapped, bucket, row_mac)
+        SELECT tenant, name, version, state, created, wrapped, bucket, row_mac FROM key_versions
+        ORDER BY bucket, tenant, name, version;
+      DROP TABLE key_versions;
+      ALTER TABLE key_versions_2 RENAME TO key_versions;
+      CREATE TABLE rotations (
+        version INTEGER PRIMARY KEY, started INTEGER NOT NULL, cursor INTEGER NOT NULL, rewrapped INTEGER NOT NULL,
+        finished INTEGER NOT NULL, bucket INTEGER NOT NULL, row_mac BLOB NOT NULL
+      ) STRICT;
+      CREATE INDEX rotations_bucket ON rotations (bucket);
+      """
+    ),
   ]
 
   /// Set after opening: GRDB's own WAL set-up puts `synchronous` to NORMAL, which loses commits.

@@ -19,13 +19,15 @@ enum StoreTable: UInt8 {
   case tenant = 3
   case key = 4
   case keyVersion = 5
+  case rotation = 6
 
   /// Those whose rows fall into buckets.
-  static let inBuckets: [StoreTable] = [.masterVersion, .tenant, .key, .keyVersion]
+  static let inBuckets: [StoreTable] = [.masterVersion, .tenant, .key, .keyVersion, .rotation]
 }
 
 package struct MasterVersionRow: Equatable, StoreRow {
-  package enum State: UInt8, Sendable { case inUse = 1, retired = 2 }
+  /// A pending version is in the keyring and wraps nothing yet: its second copy is to be confirmed.
+  package enum State: UInt8, Sendable { case inUse = 1, retired = 2, pending = 3 }
 
   package let version: UInt32
   package let keyCheckValue: Digest

@@ -7,19 +7,23 @@ internal import GRDB
 protocol StoredRow: StoreRow {
   /// Columns that name the row.
   static var keyColumns: [String] { get }
+  /// Columns of the table's primary key.
+  static var uniqueColumns: [String] { get }
   /// Every column but `bucket` and `row_mac`.
   var columns: [(name: String, value: DatabaseValue)] { get }
 }
 
 extension StoredRow {
+  static var uniqueColumns: [String] { ["bucket"] + keyColumns }
+
   var bucket: Int { Bucket.number(Self.table, primaryKey) }
 
   /// The MAC of the row with the same key, where there is one.
   func storedMAC(_ database: Database) throws -> Digest? {
-    let key = columns.filter { Self.keyColumns.contains($0.name) }
-    let matches = key.map { "\($0.name) = ?" }.joined(separator: " AND ")
+    let key = [("bucket", bucket.databaseValue)] + columns.filter { Self.keyColumns.contains($0.name) }
+    let matches = key.map { name, _ in "\(name) = ?" }.joined(separator: " AND ")
     let statement = try database.cachedStatement(sql: "SELECT row_mac FROM \(Self.table.sqlName) WHERE \(matches)")
-    let row = try Row.fetchOne(statement, arguments: StatementArguments(key.map(\.value)))
+    let row = try Row.fetchOne(statement, arguments: StatementArguments(key.map { _, value in value }))
     return try row.map { try RowReader(row: $0, record: description).digest("row_mac") }
   }
 
@@ -32,7 +36,7 @@ extension StoredRow {
     let statement = try database.cachedStatement(
       sql: """
         INSERT INTO \(Self.table.sqlName) (\(names)) VALUES (\(marks))
-        ON CONFLICT (\(Self.keyColumns.joined(separator: ", "))) DO UPDATE SET \(updates.joined(separator: ", "))
+        ON CONFLICT (\(Self.uniqueColumns.joined(separator: ", "))) DO UPDATE SET \(updates.joined(separator: ", "))
         """)
     try statement.execute(arguments: StatementArguments(all.map(\.value)))
   }
@@ -60,10 +64,23 @@ extension UInt64 {
 
 extension MasterVersionRow: StoredRow {
   static let keyColumns = ["version"]
+  static let uniqueColumns = ["version"]
   var columns: [(name: String, value: DatabaseValue)] {
     [
       ("version", Int64(version).databaseValue), ("key_check_value", keyCheckValue.databaseValue),
       ("state", Int64(state.rawValue).databaseValue), ("created", created.databaseValue),
+    ]
+  }
+}
+
+extension RotationRow: StoredRow {
+  static let keyColumns = ["version"]
+  static let uniqueColumns = ["version"]
+  var columns: [(name: String, value: DatabaseValue)] {
+    [
+      ("version", Int64(version).databaseValue), ("started", started.databaseValue),
+      ("cursor", Int64(cursor).databaseValue), ("rewrapped", rewrapped.stored),
+      ("finished", Int64(finished?.nanoseconds ?? 0).databaseValue),
     ]
   }
 }

@@ -101,6 +101,64 @@ package nonisolated enum Chatelaine_V1_Suite: SwiftProtobuf.Enum, Swift.CaseIter
 
 }
 
+package nonisolated enum Chatelaine_V1_MasterState: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+  case unspecified // = 0
+
+  /// wraps what is wrapped now
+  case primary // = 1
+
+  /// unwraps what is not rewrapped yet
+  case inUse // = 2
+
+  /// waits for its second copy to be confirmed
+  case pending // = 3
+  case retired // = 4
+
+  /// in the keyring, unknown to the store
+  case unknown // = 5
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .unspecified
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .unspecified
+    case 1: self = .primary
+    case 2: self = .inUse
+    case 3: self = .pending
+    case 4: self = .retired
+    case 5: self = .unknown
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .unspecified: return 0
+    case .primary: return 1
+    case .inUse: return 2
+    case .pending: return 3
+    case .retired: return 4
+    case .unknown: return 5
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Chatelaine_V1_MasterState] = [
+    .unspecified,
+    .primary,
+    .inUse,
+    .pending,
+    .retired,
+    .unknown,
+  ]
+
+}
+
 package nonisolated struct Chatelaine_V1_StatusRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -187,6 +245,11 @@ package nonisolated struct Chatelaine_V1_StatusResponse: @unchecked Sendable {
     set {_uniqueStorage()._warnings = newValue}
   }
 
+  package var tenantRoots: UInt64 {
+    get {_storage._tenantRoots}
+    set {_uniqueStorage()._tenantRoots = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated struct Log: Sendable {
@@ -249,13 +312,18 @@ package nonisolated struct Chatelaine_V1_StatusResponse: @unchecked Sendable {
 
     package var version: UInt32 = 0
 
-    /// file | passphrase
+    /// file | passphrase; empty where the keyring does not have it
     package var seal: String = String()
 
     /// 32 bytes
     package var keyCheckValue: Data = Data()
 
     package var primary: Bool = false
+
+    package var state: Chatelaine_V1_MasterState = .unspecified
+
+    /// on it
+    package var tenantRoots: UInt64 = 0
 
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -662,6 +730,257 @@ package nonisolated struct Chatelaine_V1_DisableKeyResponse: Sendable {
   fileprivate var _receipt: Chatelaine_V1_Receipt? = nil
 }
 
+/// A new version in the keyring, pending. One rotation at a time: CONFLICT says how far the other is.
+package nonisolated struct Chatelaine_V1_RotateMasterRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// there will be no second copy: commit at once
+  package var singleCopy: Bool = false
+
+  package var attribution: Chatelaine_V1_Attribution {
+    get {_attribution ?? Chatelaine_V1_Attribution()}
+    set {_attribution = newValue}
+  }
+  /// Returns true if `attribution` has been explicitly set.
+  package var hasAttribution: Bool {self._attribution != nil}
+  /// Clears the value of `attribution`. Subsequent reads from it will return its default value.
+  package mutating func clearAttribution() {self._attribution = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _attribution: Chatelaine_V1_Attribution? = nil
+}
+
+package nonisolated struct Chatelaine_V1_RotateMasterResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var version: UInt32 = 0
+
+  /// 32 bytes
+  package var keyCheckValue: Data = Data()
+
+  /// of the new version, to be copied
+  package var file: String = String()
+
+  /// committed already
+  package var primary: Bool = false
+
+  package var receipt: Chatelaine_V1_Receipt {
+    get {_receipt ?? Chatelaine_V1_Receipt()}
+    set {_receipt = newValue}
+  }
+  /// Returns true if `receipt` has been explicitly set.
+  package var hasReceipt: Bool {self._receipt != nil}
+  /// Clears the value of `receipt`. Subsequent reads from it will return its default value.
+  package mutating func clearReceipt() {self._receipt = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _receipt: Chatelaine_V1_Receipt? = nil
+}
+
+/// Makes the pending version the primary one. Tenants' roots are rewrapped in the background.
+package nonisolated struct Chatelaine_V1_CommitMasterRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// 32 bytes: as `chatelaine keyring check` says of the second copy
+  package var keyCheckValue: Data = Data()
+
+  package var attribution: Chatelaine_V1_Attribution {
+    get {_attribution ?? Chatelaine_V1_Attribution()}
+    set {_attribution = newValue}
+  }
+  /// Returns true if `attribution` has been explicitly set.
+  package var hasAttribution: Bool {self._attribution != nil}
+  /// Clears the value of `attribution`. Subsequent reads from it will return its default value.
+  package mutating func clearAttribution() {self._attribution = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _attribution: Chatelaine_V1_Attribution? = nil
+}
+
+package nonisolated struct Chatelaine_V1_CommitMasterResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var version: UInt32 = 0
+
+  package var receipt: Chatelaine_V1_Receipt {
+    get {_receipt ?? Chatelaine_V1_Receipt()}
+    set {_receipt = newValue}
+  }
+  /// Returns true if `receipt` has been explicitly set.
+  package var hasReceipt: Bool {self._receipt != nil}
+  /// Clears the value of `receipt`. Subsequent reads from it will return its default value.
+  package mutating func clearReceipt() {self._receipt = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _receipt: Chatelaine_V1_Receipt? = nil
+}
+
+package nonisolated struct Chatelaine_V1_MasterStatusRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var attribution: Chatelaine_V1_Attribution {
+    get {_attribution ?? Chatelaine_V1_Attribution()}
+    set {_attribution = newValue}
+  }
+  /// Returns true if `attribution` has been explicitly set.
+  package var hasAttribution: Bool {self._attribution != nil}
+  /// Clears the value of `attribution`. Subsequent reads from it will return its default value.
+  package mutating func clearAttribution() {self._attribution = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _attribution: Chatelaine_V1_Attribution? = nil
+}
+
+package nonisolated struct Chatelaine_V1_MasterStatusResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// in order
+  package var versions: [Chatelaine_V1_MasterStatusResponse.Version] = []
+
+  package var tenantRoots: UInt64 = 0
+
+  /// the newest; absent where there was none
+  package var rotation: Chatelaine_V1_MasterStatusResponse.Rotation {
+    get {_rotation ?? Chatelaine_V1_MasterStatusResponse.Rotation()}
+    set {_rotation = newValue}
+  }
+  /// Returns true if `rotation` has been explicitly set.
+  package var hasRotation: Bool {self._rotation != nil}
+  /// Clears the value of `rotation`. Subsequent reads from it will return its default value.
+  package mutating func clearRotation() {self._rotation = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Version: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var version: UInt32 = 0
+
+    package var state: Chatelaine_V1_MasterState = .unspecified
+
+    /// 32 bytes
+    package var keyCheckValue: Data = Data()
+
+    /// file | passphrase; empty where the keyring does not have it
+    package var seal: String = String()
+
+    package var createdUnixNs: UInt64 = 0
+
+    /// on it
+    package var tenantRoots: UInt64 = 0
+
+    package var safeToRetire: Bool = false
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  package nonisolated struct Rotation: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var version: UInt32 = 0
+
+    package var startedUnixNs: UInt64 = 0
+
+    /// 0 while it runs
+    package var finishedUnixNs: UInt64 = 0
+
+    /// tenant roots so far
+    package var rewrapped: UInt64 = 0
+
+    /// why it does not go on; empty where it does
+    package var stalled: String = String()
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  package init() {}
+
+  fileprivate var _rotation: Chatelaine_V1_MasterStatusResponse.Rotation? = nil
+}
+
+/// Refused with CONFLICT and the count while tenant roots are on it, and for the primary and the pending version.
+package nonisolated struct Chatelaine_V1_RetireMasterRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var version: UInt32 = 0
+
+  package var attribution: Chatelaine_V1_Attribution {
+    get {_attribution ?? Chatelaine_V1_Attribution()}
+    set {_attribution = newValue}
+  }
+  /// Returns true if `attribution` has been explicitly set.
+  package var hasAttribution: Bool {self._attribution != nil}
+  /// Clears the value of `attribution`. Subsequent reads from it will return its default value.
+  package mutating func clearAttribution() {self._attribution = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _attribution: Chatelaine_V1_Attribution? = nil
+}
+
+package nonisolated struct Chatelaine_V1_RetireMasterResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// destroy it, and its copies, when no backup of the store needs it any more
+  package var file: String = String()
+
+  package var receipt: Chatelaine_V1_Receipt {
+    get {_receipt ?? Chatelaine_V1_Receipt()}
+    set {_receipt = newValue}
+  }
+  /// Returns true if `receipt` has been explicitly set.
+  package var hasReceipt: Bool {self._receipt != nil}
+  /// Clears the value of `receipt`. Subsequent reads from it will return its default value.
+  package mutating func clearReceipt() {self._receipt = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _receipt: Chatelaine_V1_Receipt? = nil
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "chatelaine.v1"
@@ -672,6 +991,10 @@ nonisolated extension Chatelaine_V1_Purpose: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension Chatelaine_V1_Suite: SwiftProtobuf._ProtoNameProviding {
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SUITE_UNSPECIFIED\0\u{1}SUITE_AES_256_GCM\0\u{1}SUITE_XCHACHA20_POLY1305\0")
+}
+
+nonisolated extension Chatelaine_V1_MasterState: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0MASTER_STATE_UNSPECIFIED\0\u{1}MASTER_STATE_PRIMARY\0\u{1}MASTER_STATE_IN_USE\0\u{1}MASTER_STATE_PENDING\0\u{1}MASTER_STATE_RETIRED\0\u{1}MASTER_STATE_UNKNOWN\0")
 }
 
 nonisolated extension Chatelaine_V1_StatusRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -710,7 +1033,7 @@ nonisolated extension Chatelaine_V1_StatusRequest: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Chatelaine_V1_StatusResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatusResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}started_unix_ns\0\u{3}process_id\0\u{1}log\0\u{1}store\0\u{3}keyring_id\0\u{3}master_versions\0\u{1}measures\0\u{1}doors\0\u{1}warnings\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}started_unix_ns\0\u{3}process_id\0\u{1}log\0\u{1}store\0\u{3}keyring_id\0\u{3}master_versions\0\u{1}measures\0\u{1}doors\0\u{1}warnings\0\u{3}tenant_roots\0")
 
   fileprivate class _StorageClass {
     var _version: String = String()
@@ -723,6 +1046,7 @@ nonisolated extension Chatelaine_V1_StatusResponse: SwiftProtobuf.Message, Swift
     var _measures: [Chatelaine_V1_StatusResponse.Measure] = []
     var _doors: [Chatelaine_V1_StatusResponse.Door] = []
     var _warnings: [String] = []
+    var _tenantRoots: UInt64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -743,6 +1067,7 @@ nonisolated extension Chatelaine_V1_StatusResponse: SwiftProtobuf.Message, Swift
       _measures = source._measures
       _doors = source._doors
       _warnings = source._warnings
+      _tenantRoots = source._tenantRoots
     }
   }
 
@@ -771,6 +1096,7 @@ nonisolated extension Chatelaine_V1_StatusResponse: SwiftProtobuf.Message, Swift
         case 8: try { try decoder.decodeRepeatedMessageField(value: &_storage._measures) }()
         case 9: try { try decoder.decodeRepeatedMessageField(value: &_storage._doors) }()
         case 10: try { try decoder.decodeRepeatedStringField(value: &_storage._warnings) }()
+        case 11: try { try decoder.decodeSingularUInt64Field(value: &_storage._tenantRoots) }()
         default: break
         }
       }
@@ -813,6 +1139,9 @@ nonisolated extension Chatelaine_V1_StatusResponse: SwiftProtobuf.Message, Swift
       if !_storage._warnings.isEmpty {
         try visitor.visitRepeatedStringField(value: _storage._warnings, fieldNumber: 10)
       }
+      if _storage._tenantRoots != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._tenantRoots, fieldNumber: 11)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -832,6 +1161,7 @@ nonisolated extension Chatelaine_V1_StatusResponse: SwiftProtobuf.Message, Swift
         if _storage._measures != rhs_storage._measures {return false}
         if _storage._doors != rhs_storage._doors {return false}
         if _storage._warnings != rhs_storage._warnings {return false}
+        if _storage._tenantRoots != rhs_storage._tenantRoots {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -963,7 +1293,7 @@ nonisolated extension Chatelaine_V1_StatusResponse.Store: SwiftProtobuf.Message,
 
 nonisolated extension Chatelaine_V1_StatusResponse.MasterVersion: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Chatelaine_V1_StatusResponse.protoMessageName + ".MasterVersion"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}seal\0\u{3}key_check_value\0\u{1}primary\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}seal\0\u{3}key_check_value\0\u{1}primary\0\u{1}state\0\u{3}tenant_roots\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -975,6 +1305,8 @@ nonisolated extension Chatelaine_V1_StatusResponse.MasterVersion: SwiftProtobuf.
       case 2: try { try decoder.decodeSingularStringField(value: &self.seal) }()
       case 3: try { try decoder.decodeSingularBytesField(value: &self.keyCheckValue) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.primary) }()
+      case 5: try { try decoder.decodeSingularEnumField(value: &self.state) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.tenantRoots) }()
       default: break
       }
     }
@@ -993,6 +1325,12 @@ nonisolated extension Chatelaine_V1_StatusResponse.MasterVersion: SwiftProtobuf.
     if self.primary != false {
       try visitor.visitSingularBoolField(value: self.primary, fieldNumber: 4)
     }
+    if self.state != .unspecified {
+      try visitor.visitSingularEnumField(value: self.state, fieldNumber: 5)
+    }
+    if self.tenantRoots != 0 {
+      try visitor.visitSingularUInt64Field(value: self.tenantRoots, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1001,6 +1339,8 @@ nonisolated extension Chatelaine_V1_StatusResponse.MasterVersion: SwiftProtobuf.
     if lhs.seal != rhs.seal {return false}
     if lhs.keyCheckValue != rhs.keyCheckValue {return false}
     if lhs.primary != rhs.primary {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.tenantRoots != rhs.tenantRoots {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1738,6 +2078,443 @@ nonisolated extension Chatelaine_V1_DisableKeyResponse: SwiftProtobuf.Message, S
   }
 
   package static func ==(lhs: Chatelaine_V1_DisableKeyResponse, rhs: Chatelaine_V1_DisableKeyResponse) -> Bool {
+    if lhs._receipt != rhs._receipt {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Chatelaine_V1_RotateMasterRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RotateMasterRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}single_copy\0\u{2}\u{7}attribution\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.singleCopy) }()
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._attribution) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.singleCopy != false {
+      try visitor.visitSingularBoolField(value: self.singleCopy, fieldNumber: 1)
+    }
+    try { if let v = self._attribution {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Chatelaine_V1_RotateMasterRequest, rhs: Chatelaine_V1_RotateMasterRequest) -> Bool {
+    if lhs.singleCopy != rhs.singleCopy {return false}
+    if lhs._attribution != rhs._attribution {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Chatelaine_V1_RotateMasterResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RotateMasterResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}key_check_value\0\u{1}file\0\u{1}primary\0\u{2}\u{b}receipt\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.version) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.keyCheckValue) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.file) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.primary) }()
+      case 15: try { try decoder.decodeSingularMessageField(value: &self._receipt) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.version != 0 {
+      try visitor.visitSingularUInt32Field(value: self.version, fieldNumber: 1)
+    }
+    if !self.keyCheckValue.isEmpty {
+      try visitor.visitSingularBytesField(value: self.keyCheckValue, fieldNumber: 2)
+    }
+    if !self.file.isEmpty {
+      try visitor.visitSingularStringField(value: self.file, fieldNumber: 3)
+    }
+    if self.primary != false {
+      try visitor.visitSingularBoolField(value: self.primary, fieldNumber: 4)
+    }
+    try { if let v = self._receipt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Chatelaine_V1_RotateMasterResponse, rhs: Chatelaine_V1_RotateMasterResponse) -> Bool {
+    if lhs.version != rhs.version {return false}
+    if lhs.keyCheckValue != rhs.keyCheckValue {return false}
+    if lhs.file != rhs.file {return false}
+    if lhs.primary != rhs.primary {return false}
+    if lhs._receipt != rhs._receipt {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Chatelaine_V1_CommitMasterRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CommitMasterRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}key_check_value\0\u{2}\u{7}attribution\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.keyCheckValue) }()
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._attribution) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.keyCheckValue.isEmpty {
+      try visitor.visitSingularBytesField(value: self.keyCheckValue, fieldNumber: 1)
+    }
+    try { if let v = self._attribution {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Chatelaine_V1_CommitMasterRequest, rhs: Chatelaine_V1_CommitMasterRequest) -> Bool {
+    if lhs.keyCheckValue != rhs.keyCheckValue {return false}
+    if lhs._attribution != rhs._attribution {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Chatelaine_V1_CommitMasterResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CommitMasterResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{2}\u{e}receipt\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.version) }()
+      case 15: try { try decoder.decodeSingularMessageField(value: &self._receipt) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.version != 0 {
+      try visitor.visitSingularUInt32Field(value: self.version, fieldNumber: 1)
+    }
+    try { if let v = self._receipt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Chatelaine_V1_CommitMasterResponse, rhs: Chatelaine_V1_CommitMasterResponse) -> Bool {
+    if lhs.version != rhs.version {return false}
+    if lhs._receipt != rhs._receipt {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Chatelaine_V1_MasterStatusRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MasterStatusRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\u{8}attribution\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._attribution) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._attribution {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Chatelaine_V1_MasterStatusRequest, rhs: Chatelaine_V1_MasterStatusRequest) -> Bool {
+    if lhs._attribution != rhs._attribution {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Chatelaine_V1_MasterStatusResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MasterStatusResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}versions\0\u{3}tenant_roots\0\u{1}rotation\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.versions) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.tenantRoots) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._rotation) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.versions.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.versions, fieldNumber: 1)
+    }
+    if self.tenantRoots != 0 {
+      try visitor.visitSingularUInt64Field(value: self.tenantRoots, fieldNumber: 2)
+    }
+    try { if let v = self._rotation {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Chatelaine_V1_MasterStatusResponse, rhs: Chatelaine_V1_MasterStatusResponse) -> Bool {
+    if lhs.versions != rhs.versions {return false}
+    if lhs.tenantRoots != rhs.tenantRoots {return false}
+    if lhs._rotation != rhs._rotation {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Chatelaine_V1_MasterStatusResponse.Version: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Chatelaine_V1_MasterStatusResponse.protoMessageName + ".Version"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}state\0\u{3}key_check_value\0\u{1}seal\0\u{3}created_unix_ns\0\u{3}tenant_roots\0\u{3}safe_to_retire\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.version) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.state) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.keyCheckValue) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.seal) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.createdUnixNs) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.tenantRoots) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.safeToRetire) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.version != 0 {
+      try visitor.visitSingularUInt32Field(value: self.version, fieldNumber: 1)
+    }
+    if self.state != .unspecified {
+      try visitor.visitSingularEnumField(value: self.state, fieldNumber: 2)
+    }
+    if !self.keyCheckValue.isEmpty {
+      try visitor.visitSingularBytesField(value: self.keyCheckValue, fieldNumber: 3)
+    }
+    if !self.seal.isEmpty {
+      try visitor.visitSingularStringField(value: self.seal, fieldNumber: 4)
+    }
+    if self.createdUnixNs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.createdUnixNs, fieldNumber: 5)
+    }
+    if self.tenantRoots != 0 {
+      try visitor.visitSingularUInt64Field(value: self.tenantRoots, fieldNumber: 6)
+    }
+    if self.safeToRetire != false {
+      try visitor.visitSingularBoolField(value: self.safeToRetire, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Chatelaine_V1_MasterStatusResponse.Version, rhs: Chatelaine_V1_MasterStatusResponse.Version) -> Bool {
+    if lhs.version != rhs.version {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.keyCheckValue != rhs.keyCheckValue {return false}
+    if lhs.seal != rhs.seal {return false}
+    if lhs.createdUnixNs != rhs.createdUnixNs {return false}
+    if lhs.tenantRoots != rhs.tenantRoots {return false}
+    if lhs.safeToRetire != rhs.safeToRetire {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Chatelaine_V1_MasterStatusResponse.Rotation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Chatelaine_V1_MasterStatusResponse.protoMessageName + ".Rotation"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}started_unix_ns\0\u{3}finished_unix_ns\0\u{1}rewrapped\0\u{1}stalled\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.version) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.startedUnixNs) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.finishedUnixNs) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.rewrapped) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.stalled) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.version != 0 {
+      try visitor.visitSingularUInt32Field(value: self.version, fieldNumber: 1)
+    }
+    if self.startedUnixNs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.startedUnixNs, fieldNumber: 2)
+    }
+    if self.finishedUnixNs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.finishedUnixNs, fieldNumber: 3)
+    }
+    if self.rewrapped != 0 {
+      try visitor.visitSingularUInt64Field(value: self.rewrapped, fieldNumber: 4)
+    }
+    if !self.stalled.isEmpty {
+      try visitor.visitSingularStringField(value: self.stalled, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Chatelaine_V1_MasterStatusResponse.Rotation, rhs: Chatelaine_V1_MasterStatusResponse.Rotation) -> Bool {
+    if lhs.version != rhs.version {return false}
+    if lhs.startedUnixNs != rhs.startedUnixNs {return false}
+    if lhs.finishedUnixNs != rhs.finishedUnixNs {return false}
+    if lhs.rewrapped != rhs.rewrapped {return false}
+    if lhs.stalled != rhs.stalled {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Chatelaine_V1_RetireMasterRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RetireMasterRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{2}\u{7}attribution\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.version) }()
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._attribution) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.version != 0 {
+      try visitor.visitSingularUInt32Field(value: self.version, fieldNumber: 1)
+    }
+    try { if let v = self._attribution {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Chatelaine_V1_RetireMasterRequest, rhs: Chatelaine_V1_RetireMasterRequest) -> Bool {
+    if lhs.version != rhs.version {return false}
+    if lhs._attribution != rhs._attribution {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Chatelaine_V1_RetireMasterResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RetireMasterResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}file\0\u{2}\u{e}receipt\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.file) }()
+      case 15: try { try decoder.decodeSingularMessageField(value: &self._receipt) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.file.isEmpty {
+      try visitor.visitSingularStringField(value: self.file, fieldNumber: 1)
+    }
+    try { if let v = self._receipt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Chatelaine_V1_RetireMasterResponse, rhs: Chatelaine_V1_RetireMasterResponse) -> Bool {
+    if lhs.file != rhs.file {return false}
     if lhs._receipt != rhs._receipt {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

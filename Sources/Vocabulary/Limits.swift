@@ -14,6 +14,12 @@ package enum Limits {
   package static let batchItemsMax = 1024
   /// Different keys among the envelopes of one batch.
   package static let batchKeysMax = 512
+  /// Rewrapping in the background: tenants a transaction, transactions between two checkpoints of the store, how much
+  /// of the time that a batch took it rests after it, and how far it stands back for other threads.
+  package static let rewrapRowsMax = 2048
+  package static let rewrapBatchesPerCheckpoint = 4
+  package static let rewrapRestPercent: UInt64 = 50
+  package static let rewrapNiceness: Int32 = 5
   /// How long a change waits for every thread to forget what it made stale.
   package static let revocationSecondsMax = 30
   /// One log entry, bytes.

@@ -6,7 +6,7 @@ internal import ArgumentParser
     commandName: "chatelaine",
     abstract: "Sets a service up, talks to it, looks after master keys, and reads what Chatelaine wrote.",
     subcommands: [
-      InitCommand.self, StatusCommand.self, TenantCommand.self, KeyCommand.self, EncryptCommand.self,
+      InitCommand.self, StatusCommand.self, TenantCommand.self, KeyCommand.self, MasterCommand.self, EncryptCommand.self,
       DecryptCommand.self, RewrapCommand.self, DataKeyCommand.self, KeyringCommand.self, EnvelopeCommand.self,
       AuditCommand.self,
     ])

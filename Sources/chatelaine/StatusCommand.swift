@@ -32,9 +32,10 @@ extension Chatelaine_V1_StatusResponse {
       "keyring   \(hex(keyringID))",
     ]
     for version in masterVersions {
-      let primary = version.primary ? ", primary" : ""
+      let roots = version.tenantRoots > 0 ? ", \(grouped(version.tenantRoots)) of \(grouped(tenantRoots)) tenants" : ""
+      let seal = version.seal.isEmpty ? "not in the keyring" : printable(version.seal)
       lines.append(
-        "  v\(version.version)  \(printable(version.seal))  \(hex(version.keyCheckValue))\(primary)")
+        "  v\(version.version)  \(seal)  \(hex(version.keyCheckValue)), \(version.state.word)\(roots)")
     }
     for door in doors {
       lines.append(
@@ -54,7 +55,7 @@ extension Chatelaine_V1_StatusResponse {
       ("processId", .number(UInt64(processID))),
       ("log", log.json),
       ("store", .object([("generation", .number(store.generation)), ("root", .string(hex(store.root)))])),
-      ("keyringId", .string(hex(keyringID))), ("masterVersions", .array(masterVersions.map(\.json))),
+      ("keyringId", .string(hex(keyringID))), ("tenantRoots", .number(tenantRoots)), ("masterVersions", .array(masterVersions.map(\.json))),
       ("measures", .array(measures.map(\.json))), ("doors", .array(doors.map(\.json))),
       ("warnings", .array(warnings.map { .string($0) })),
     ]
@@ -90,7 +91,7 @@ extension Chatelaine_V1_StatusResponse.MasterVersion {
     .object([
       ("version", .number(UInt64(version))), ("seal", .string(seal)),
       ("keyCheckValue", .string(hex(keyCheckValue))),
-      ("primary", .bool(primary)),
+      ("primary", .bool(primary)), ("state", .string(state.word)), ("tenantRoots", .number(tenantRoots)),
     ])
   }
 }

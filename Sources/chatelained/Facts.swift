@@ -25,15 +25,11 @@ final class Facts: Sendable {
   private let logDirectory: FilePlace
 
   init(
-    _ settings: ServiceConfiguration, _ keyring: OpenedKeyring, _ measures: [Measure], _ service: KeyService
+    _ settings: ServiceConfiguration, _ keyringID: Identifier, _ measures: [Measure], _ service: KeyService
   ) throws {
-    let seals = zip(keyring.keys.keys, keyring.headers).map { key, header in
-      StatusFacts.MasterVersion(
-        version: key.reference.version, seal: "\(header.seal)", keyCheckValue: key.keyCheckValue)
-    }
     var now = StatusFacts(
       softwareVersion: Chatelained.version, started: LogClock.system.wall(), processID: UInt32(getpid()),
-      keyringID: keyring.keys.keyringID, masterVersions: seals, measures: measures)
+      keyringID: keyringID, measures: measures)
     now.warnings = Self.warnings(settings)
     facts = Mutex(now)
     start = Start(head: service.logHead, seconds: Self.seconds())

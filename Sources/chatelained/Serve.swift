@@ -25,11 +25,11 @@ extension Chatelained {
     let policy = try readPolicy(settings)
     let keyring = try openKeyring(settings)
     // why: before the first thread, for Landlock binds those that come after it.
-    var measures = measures + [confineFiles(settings)]
-    let (service, report) = try open(settings, keyring.keys, policy)
+    var measures = measures + [confineFiles(settings, keyring)]
+    let (service, report) = try open(settings, keyring, policy)
     tell("open", report, service)
     try checkName(settings, of: service.logHead.epoch.name)
-    let facts = try Facts(settings, keyring, measures, service)
+    let facts = try Facts(settings, keyring.keys.keyringID, measures, service)
     let doors: Doors
     do {
       doors = try Doors.open(
@@ -54,18 +54,26 @@ extension Chatelained {
     tellOperator("stopped", [])
   }
 
-  private func confineFiles(_ settings: ServiceConfiguration) -> Measure {
+  private func confineFiles(_ settings: ServiceConfiguration, _ keyring: OpenedKeyring) -> Measure {
     func directory(_ path: String) -> String {
       guard let slash = path.lastIndex(of: "/") else { return "." }
       return slash == path.startIndex ? "/" : String(path[..<slash])
     }
     let writable = [settings.store, settings.dataSocket.path, settings.adminSocket.path].map(directory)
     let readable = [directory(settings.policy), settings.keyring.directory, "/etc", "/usr", "/lib", "/lib64", "/proc"]
-    return Hardening.confineFiles(writable: writable + [settings.log.directory], readable: readable)
+    return Hardening.confineFiles(
+      writable: writable + [settings.log.directory],
+      addable: makesVersions(settings, keyring) ? [settings.keyring.directory] : [], readable: readable)
+  }
+
+  /// A passphrase is not kept, and the example's keys are what they are.
+  private func makesVersions(_ settings: ServiceConfiguration, _ keyring: OpenedKeyring) -> Bool {
+    settings.keyring.newVersions == .service && !accepts(exampleKeysOf: settings)
+      && keyring.headers.contains { $0.seal == .file }
   }
 
   private func open(
-    _ settings: ServiceConfiguration, _ keys: MasterKeySet, _ policy: AccessPolicy
+    _ settings: ServiceConfiguration, _ keyring: OpenedKeyring, _ policy: AccessPolicy
   ) throws -> (KeyService, StartReport) {
     let storage: FileStorage
     do throws(StorageFailure) {
@@ -74,8 +82,11 @@ extension Chatelained {
     var options = LogOptions()
     options.segmentBytes = settings.log.segmentBytes
     options.firstSegmentBytes = settings.log.firstSegmentBytes
+    let place = KeyringPlace(
+      path: settings.keyring.directory, rules: .init(insecureExampleKeys: accepts(exampleKeysOf: settings)))
     return try KeyService.open(
-      storePath: settings.store, log: storage, options: options, masterKeys: keys, policy: policy,
+      storePath: settings.store, log: storage, options: options, masterKeys: keyring.keys, policy: policy,
+      keyring: ServiceKeyring(place, makesVersions: makesVersions(settings, keyring)),
       onPoisoned: Self.endAfterFailedSync
     ) { fault in
       tellOperator("fault", [("times", "\(fault.times)"), ("what", fault.sentence)])
@@ -99,6 +110,22 @@ extension Chatelained {
         ("store-generation", "\(service.storeHead.generation)"), ("resolved", "\(report.resolved.count)"),
         ("recovery", report.recovery.words),
       ])
+    tell(report.masters)
+  }
+
+  private func tell(_ masters: MasterReport) {
+    for version in masters.unknown {
+      tellOperator("master key not used: the store does not know it", [("version", "\(version)")])
+    }
+    for version in masters.retired {
+      tellOperator("master key retired, its file is still in the keyring", [("version", "\(version)")])
+    }
+    if let version = masters.pending {
+      tellOperator("master key waits to be committed", [("version", "\(version)")])
+    }
+    if let version = masters.lost {
+      tellOperator("master key waited to be committed, and its file is gone", [("version", "\(version)")])
+    }
   }
 
   private func reloadPolicy(_ settings: ServiceConfiguration, _ service: KeyService) {

@@ -12,6 +12,7 @@ import Testing
   enum Act: CaseIterable {
     case encrypt, encryptBatch, decrypt, decryptBatch, issue, unwrap, rewrapEnvelope, rewrapDataKey
     case status, tenantCreate, tenantList, keyCreate, keyList, keyRotate, keyEnable, keyDisable
+    case masterRotate, masterCommit, masterStatus, masterRetire
 
     var permission: Permission {
       switch self {
@@ -28,6 +29,10 @@ import Testing
       case .keyRotate: .keyRotate
       case .keyEnable: .keyEnable
       case .keyDisable: .keyDisable
+      case .masterRotate: .masterRotate
+      case .masterCommit: .masterCommit
+      case .masterStatus: .masterStatus
+      case .masterRetire: .masterRetire
       }
     }
 
@@ -46,6 +51,10 @@ import Testing
       case .keyRotate: .keyRotate
       case .keyEnable: .keyEnable
       case .keyDisable: .keyDisable
+      case .masterRotate: .masterAdd
+      case .masterCommit: .masterCommit
+      case .masterStatus: .readMaster
+      case .masterRetire: .masterRetire
       }
     }
 
@@ -58,7 +67,9 @@ import Testing
     }
 
     /// Whether the tenant, and whether the key, is part of what is asked.
-    var namesTenant: Bool { self != .status && self != .tenantList }
+    var namesTenant: Bool {
+      ![.status, .tenantList, .masterRotate, .masterCommit, .masterStatus, .masterRetire].contains(self)
+    }
     var namesKey: Bool { namesTenant && self != .tenantCreate && self != .keyList }
   }
 
@@ -72,7 +83,7 @@ import Testing
   private let counter = Counter()
 
   init() throws {
-    shop = try Workshop()
+    shop = try Workshop.withKeyring()
     try shop.initialize()
   }
 
@@ -128,6 +139,19 @@ import Testing
     case .keyRotate:
       return admin { () throws(ServiceError) in _ = try service.rotateKey(named, of: owning, by: caller, tags)
       }
+    case .masterRotate:
+      return admin { () throws(ServiceError) in
+        _ = try service.rotateMaster(singleCopy: false, by: caller, tags)
+      }
+    case .masterCommit:
+      let pending = try service.store.masterVersions().first { $0.state == .pending }
+      return admin { () throws(ServiceError) in
+        _ = try service.commitMaster(pending?.keyCheckValue ?? .zero, by: caller, tags)
+      }
+    case .masterStatus: return admin { () throws(ServiceError) in _ = try service.masterStatus(by: caller, tags) }
+    case .masterRetire:
+      try service.waitForRewrapping()
+      return admin { () throws(ServiceError) in _ = try service.retireMaster(1, by: caller, tags) }
     case .keyEnable, .keyDisable:
       let state: TenantKeyRow.State = act == .keyEnable ? .enabled : .disabled
       return admin { () throws(ServiceError) in
@@ -163,7 +187,7 @@ import Testing
       return start
     }
     let entries = try shop.entries().dropFirst(start).map(\.entry).filter {
-      $0.entryClass != .intent && $0.operation != .serviceStop
+      $0.entryClass != .intent && $0.operation != .serviceStop && $0.operation != .masterRewrap
     }
     try #require(entries.map(\.operation.word) == expected.map(\.act.operation.word))
     for (entry, expected) in zip(entries, expected) {

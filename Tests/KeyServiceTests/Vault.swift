@@ -1,5 +1,6 @@
 import ChatelaineAccessPolicy
 import ChatelaineAuditLog
+import ChatelaineAuditTrail
 import ChatelaineEnvelopes
 import ChatelainePrimitives
 import ChatelaineSecretMemory
@@ -68,6 +69,11 @@ final class Vault: Sendable {
           sealed.append(try seal(name, tenant, service))
         }
       }
+    }
+    _ = try service.change(.init(operation: .masterRewrap), by: caller, tags) { (change) throws(Refusal) in
+      change.put(
+        RotationRow(
+          version: 1, started: WallTime(nanoseconds: 9), cursor: 5, rewrapped: 6, finished: WallTime(nanoseconds: 7)))
     }
     return sealed
   }

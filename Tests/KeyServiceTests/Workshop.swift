@@ -51,7 +51,35 @@ final class Workshop: Sendable {
   ) throws -> (KeyService, StartReport) {
     try KeyService.open(
       storePath: storePath, log: try storage ?? self.storage(), options: options,
-      masterKeys: keys ?? masterKeys)
+      masterKeys: try keys ?? keysOnDisk(), keyring: keyring)
+  }
+
+  // MARK: A keyring, for those who rotate it
+
+  var ringPath: String { directory.appending(path: "keyring").path }
+
+  /// A workshop whose master key is in a keyring.
+  static func withKeyring(passphrase: Passphrase? = nil) throws -> Workshop {
+    let elsewhere = FileManager.default.temporaryDirectory.appending(path: "chatelaine-" + UUID().uuidString).path
+    let seal: KeyringFile.Seal = passphrase == nil ? .file : .passphrase
+    let new = Keyring.NewVersion(seal: seal, cost: cheap, created: WallTime(nanoseconds: 9))
+    _ = try Keyring.create(at: elsewhere, .init(), new, passphrase: passphrase)
+    let keys = try Keyring(at: elsewhere).open(passphrase: passphrase)
+    let shop = try Workshop(masterKeys: keys)
+    try FileManager.default.moveItem(atPath: elsewhere, toPath: shop.ringPath)
+    return shop
+  }
+
+  static var cheap: Argon2Cost { Argon2Cost(memoryKiB: 8192, passes: 1) ?? .standard }
+
+  private var hasRing: Bool { FileManager.default.fileExists(atPath: ringPath) }
+
+  var keyring: ServiceKeyring? {
+    hasRing ? ServiceKeyring(KeyringPlace(path: ringPath), makesVersions: true) : nil
+  }
+
+  func keysOnDisk(passphrase: Passphrase? = nil) throws -> MasterKeySet {
+    hasRing ? try Keyring(at: ringPath).open(passphrase: passphrase) : masterKeys
   }
 
   /// Opens, works, closes.
@@ -96,6 +124,15 @@ final class Workshop: Sendable {
         try Row.fetchAll(database, sql: "SELECT * FROM \(table)").map { "\(table) \($0.debugDescription)" }
       }
     }
+  }
+
+  /// Every row of a table as text, whoever has the store open.
+  func rowsWhileOpen(_ table: String) throws -> [String] {
+    var configuration = Configuration()
+    configuration.readonly = true
+    let database = try DatabaseQueue(path: storePath, configuration: configuration)
+    defer { try? database.close() }
+    return try database.read { try Row.fetchAll($0, sql: "SELECT * FROM \(table)").map(\.debugDescription) }
   }
 
   // MARK: Copies

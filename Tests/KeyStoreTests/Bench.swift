@@ -69,6 +69,7 @@ final class Bench: Sendable {
         case let row as TenantKeyRow: change.put(row)
         case let row as KeyVersionRow: change.put(row)
         case let row as MasterVersionRow: change.put(row)
+        case let row as RotationRow: change.put(row)
         default: preconditionFailure("not a row that changes")
         }
       }
@@ -91,11 +92,11 @@ final class Bench: Sendable {
   }
 }
 
-func wrapped(_ kind: WrappedKeyKind, as reference: KeyReference) throws -> WrappedKey {
+func wrapped(_ kind: WrappedKeyKind, as reference: KeyReference, by version: UInt32 = 1) throws -> WrappedKey {
   let wrapping = SecretBytes.random(count: 32).withBytes { DerivationKey($0) }
   return try KeyWrapper().wrap(
     .random(count: 32), kind: kind, as: reference, under: wrapping,
-    wrappingKeyReference: KeyReference(id: Identifier(high: 1, low: 1), version: 1), binding: .zero)
+    wrappingKeyReference: KeyReference(id: Identifier(high: 1, low: 1), version: version), binding: .zero)
 }
 
 func tenant(_ name: String) -> TenantID {

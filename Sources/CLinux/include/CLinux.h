@@ -65,9 +65,9 @@ int ch_can_lock(size_t count);
 /// The Landlock ABI of the running kernel, 0 where there is none.
 int ch_landlock_abi(void);
 
-/// Confines file access of this process: `writable` may be read and written below, `readable` read.
-/// Paths end with a NULL. Returns 0, or -1 with errno.
-int ch_landlock_confine(const char *const *writable, const char *const *readable);
+/// Confines file access of this process: `writable` may be read and written below, `readable` read;
+/// in `addable` directories files may also be made, renamed and removed. Paths end with a NULL. Returns 0, or -1 with errno.
+int ch_landlock_confine(const char *const *writable, const char *const *addable, const char *const *readable);
 
 /// Forbids, for good, to execute programs, trace processes, load modules, open raw or packet
 /// sockets and connect to anything: the process only answers. Returns 0, or -1 with errno.

@@ -1,0 +1,83 @@
+internal import ChatelaineAccessPolicy
+internal import ChatelaineAuditTrail
+package import ChatelaineCustody
+package import ChatelaineKeyStore
+package import ChatelaineVocabulary
+
+/// How the master key stands: its versions, and what is wrapped by each.
+package struct MasterStatus: Sendable {
+  package enum State: String, Sendable {
+    case primary
+    case inUse = "in-use"
+    case pending
+    case retired
+    /// In the keyring, and unknown to the store.
+    case unknown
+  }
+
+  package struct Version: Sendable {
+    package let version: UInt32
+    package let keyCheckValue: Digest
+    package let state: State
+    package let created: WallTime
+    /// nil where the keyring does not have it.
+    package let seal: KeyringFile.Seal?
+    /// Tenant roots on it.
+    package let roots: Int
+    /// Nothing needs it: it can be retired.
+    package let isSafeToRetire: Bool
+  }
+
+  package let versions: [Version]
+  package let roots: Int
+  /// The newest rotation.
+  package let rotation: RotationRow?
+  /// Why the rewrapping does not go on.
+  package let stalledBy: ServiceError?
+
+  package var primary: Version? { versions.first { $0.state == .primary } }
+}
+
+extension KeyService {
+  package func masterStatus(by caller: Caller, _ tags: RequestTags) throws(ServiceError) -> MasterStatus {
+    var subject = Subject(operation: .readMaster)
+    try permit(&subject, caller.grants.grant(.masterStatus), by: caller, tags)
+    let status: MasterStatus
+    do throws(Refusal) { status = try masterStatus() } catch { throw try note(error, subject, by: caller, tags) }
+    try noteRead(subject, by: caller, tags)
+    return status
+  }
+
+  func masterStatus() throws(Refusal) -> MasterStatus {
+    let census = try census()
+    let primary = store.storeRow.primaryMasterVersion
+    let rows = try masterRows()
+    let headers = keyring == nil ? [] : (try? inKeyring { (ring) throws(KeyringError) in try ring.headers() }) ?? []
+    let known = rows.map { row in
+      version(row, primary: primary, roots: census[row.version], headers.first { $0.key.version == row.version })
+    }
+    let unknown = headers.filter { header in !rows.contains { $0.version == header.key.version } }.map { header in
+      MasterStatus.Version(
+        version: header.key.version, keyCheckValue: header.keyCheckValue, state: .unknown, created: header.created,
+        seal: header.seal, roots: 0, isSafeToRetire: false)
+    }
+    return MasterStatus(
+      versions: (known + unknown).sorted { $0.version < $1.version }, roots: census.total,
+      rotation: try lookUp { () throws(KeyStoreError) in try store.rotation(to: primary) },
+      stalledBy: rewrapping.stalledBy)
+  }
+
+  private func version(
+    _ row: MasterVersionRow, primary: UInt32, roots: Int, _ header: KeyringFile.Header?
+  ) -> MasterStatus.Version {
+    let state: MasterStatus.State =
+      switch row.state {
+      case .inUse: row.version == primary ? .primary : .inUse
+      case .pending: .pending
+      case .retired: .retired
+      }
+    return MasterStatus.Version(
+      version: row.version, keyCheckValue: row.keyCheckValue, state: state, created: row.created, seal: header?.seal,
+      roots: roots, isSafeToRetire: state == .inUse && roots == 0)
+  }
+}

@@ -1,0 +1,171 @@
+internal import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
+internal import ChatelaineCustody
+internal import ChatelaineEnvelopes
+internal import ChatelaineKeyStore
+internal import ChatelainePrimitives
+internal import ChatelaineSecretMemory
+internal import ChatelaineVocabulary
+internal import Dispatch
+internal import Foundation
+internal import Glibc
+internal import Synchronization
+
+/// The one thread that rewraps tenants' roots, while there is something to rewrap.
+final class Rewrapping: Sendable {
+  private struct State {
+    var isRunning = false
+    var isStopping = false
+    /// Asked for while the thread was running.
+    var isWanted = false
+    var stalledBy: ServiceError?
+  }
+
+  private let state = Mutex(State())
+  private let stopping = DispatchSemaphore(value: 0)
+  private let ended = DispatchGroup()
+
+  /// Why it does not go on; it tries again.
+  var stalledBy: ServiceError? { state.withLock { $0.stalledBy } }
+
+  func note(_ error: ServiceError?) { state.withLock { $0.stalledBy = error } }
+
+  /// Has `work` done on a thread of its own, and again where it is asked for meanwhile.
+  func start(_ work: @escaping @Sendable () -> Void) {
+    let isNew = state.withLock { state in
+      guard !state.isStopping else { return false }
+      defer { (state.isRunning, state.isWanted) = (true, state.isRunning) }
+      return !state.isRunning
+    }
+    guard isNew else { return }
+    ended.enter()
+    let thread = Thread { [self] in
+      repeat { work() } while goesOn()
+      ended.leave()
+    }
+    thread.name = "master-rewrap"
+    thread.start()
+  }
+
+  private func goesOn() -> Bool {
+    state.withLock { state in
+      let isWanted = state.isWanted && !state.isStopping
+      (state.isWanted, state.isRunning) = (false, isWanted)
+      return isWanted
+    }
+  }
+
+  /// Waits; false where it is to stop.
+  func pause(nanoseconds: UInt64) -> Bool {
+    guard !state.withLock({ $0.isStopping }) else { return false }
+    return stopping.wait(timeout: .now() + .nanoseconds(Int(nanoseconds))) == .timedOut
+  }
+
+  /// Returns when the batch under way is done.
+  func stop() {
+    state.withLock { $0.isStopping = true }
+    stopping.signal()
+    ended.wait()
+  }
+}
+
+extension KeyService {
+  /// Goes on with a rotation where rows may be left: at a start, and when a version has become the primary one.
+  func resumeRewrapping() {
+    guard let rotation = try? unfinishedRotation(), rotation.finished == nil else { return }
+    rewrapping.start { [self] in rewrapAll() }
+  }
+
+  private func rewrapAll() {
+    // why: whoever asks for something comes first.
+    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Limits.rewrapNiceness)
+    var batches = 0
+    while true {
+      let start = DispatchTime.now().uptimeNanoseconds
+      do throws(ServiceError) {
+        guard try rewrapBatch() else { return rewrapping.note(nil) }
+        rewrapping.note(nil)
+        batches += 1
+        if batches % Limits.rewrapBatchesPerCheckpoint == 0 { try? store.checkpoint() }
+      } catch {
+        rewrapping.note(error)
+        if case .mustRestart = error { return }
+        guard rewrapping.pause(nanoseconds: 2_000_000_000) else { return }
+      }
+      let took = DispatchTime.now().uptimeNanoseconds - start
+      guard rest(after: took) else { return }
+    }
+  }
+
+  /// Leaves the disk and the turn to others for a part of the time that a batch took.
+  private func rest(after took: UInt64) -> Bool {
+    repeat {
+      guard rewrapping.pause(nanoseconds: max(1_000_000, took * Limits.rewrapRestPercent / 100)) else { return false }
+    } while isChangeWaiting
+    return true
+  }
+
+  /// One batch, a state change like any other: intent, transaction, outcome. False where nothing is left.
+  private func rewrapBatch() throws(ServiceError) -> Bool {
+    let found: RotationRow?
+    do throws(Refusal) { found = try unfinishedRotation() } catch { throw error.error }
+    guard let rotation = found else { return false }
+    var subject = Subject(operation: .masterRewrap)
+    subject.leavesKeysAtHand = true
+    subject.details =
+      [.init(.offset, ByteWriter.u64Bytes(UInt64(rotation.cursor)))] + masterDetails(rotation.version, nil)
+    _ = try change(subject, by: .service, RequestTags()) { (intent) throws(Refusal) in
+      // why: only this thread moves the cursor, so the rotation is as the intent says.
+      let done = try self.rewrap(rotation, intent)
+      return [.init(.count, ByteWriter.u64Bytes(UInt64(done.count)))]
+    }
+    return true
+  }
+
+  private func rewrap(_ rotation: RotationRow, _ intent: AppendedEntry) throws(Refusal) -> KeyStore.Rewrapped {
+    var refusal: Refusal?
+    do throws(KeyStoreError) {
+      return try store.rewrapTenants(
+        rotation, rowsMax: Limits.rewrapRowsMax, now: clock.wall(), intentSequence: intent.sequence,
+        intentLeafHash: intent.leafHash
+      ) { (rows) throws(KeyStoreError) in
+        do throws(Refusal) { return try self.rewrap(rows, to: rotation.version) } catch {
+          refusal = error
+          throw KeyStoreError.taken(record: "")
+        }
+      }
+    } catch { throw refusal ?? failedCommit(error) }
+  }
+
+  private func rewrap(_ rows: [TenantRow], to version: UInt32) throws(Refusal) -> [WrappedKey] {
+    guard !rows.isEmpty else { return [] }
+    let keys = masterKeys
+    guard let master = keys[version] else { throw Refusal(.keyMaterial(.missingMasterVersion(version))) }
+    let wrapper = try wrapper()
+    let saltBytes = CommittingAEAD.saltByteCount
+    let salts = SecureRandom.bytes(rows.count * saltBytes)
+    var wrapped: [WrappedKey] = []
+    wrapped.reserveCapacity(rows.count)
+    for (index, row) in rows.enumerated() {
+      let root = try opened(row, by: wrapper, keys)
+      wrapped.append(
+        wrapper.wrap(
+          root, kind: .tenantRoot, as: row.root, under: master.derivationKey, wrappingKeyReference: master.reference,
+          binding: row.binding, salt: Array(salts[index * saltBytes..<(index + 1) * saltBytes])))
+    }
+    return wrapped
+  }
+
+  private func opened(_ row: TenantRow, by wrapper: KeyWrapper, _ keys: MasterKeySet) throws(Refusal) -> SecretBytes {
+    let record = "tenant \(row.id.rawValue)"
+    guard let wrapped = row.wrappedRoot else { throw Refusal(.keyMaterial(.unwrap(record: record))) }
+    guard let master = keys[wrapped.wrappingKey.version] else {
+      throw Refusal(.keyMaterial(.missingMasterVersion(wrapped.wrappingKey.version)))
+    }
+    do throws(CommittingAEAD.Refusal) {
+      return try wrapper.unwrap(
+        wrapped, kind: .tenantRoot, as: row.root, under: master.derivationKey, wrappingKeyReference: master.reference,
+        binding: row.binding)
+    } catch { throw Refusal(.keyMaterial(.unwrap(record: record))) }
+  }
+}
