@@ -75,6 +75,7 @@ final class CallTable: ChannelInboundHandler {
     guard ending == nil else { return read.eraseInPlace() }
     frames.take(read)
     while ending == nil, let count = takeFrame() { frames.drop(count) }
+    frames.shrink()
     sendWaiting()
   }
 

@@ -31,6 +31,9 @@ final class Connection: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
 
+  /// After which the memory of a large frame is given back.
+  private static let silenceMilliseconds: Int64 = 1000
+
   private let limits: DoorLimits
   private var frames = FrameBuffer()
   private var context: ChannelHandlerContext?
@@ -262,6 +265,7 @@ final class Connection: ChannelInboundHandler {
   private func readOn() {
     guard let context, !isReading, !isClosing, !hasInputEnded else { return }
     notePartialFrame()
+    if frames.isLargeAndEmpty { startWatch(after: Self.silenceMilliseconds) }
     guard !isWaiting, !isFull, context.channel.isWritable else { return }
     isReading = true
     context.read()
@@ -289,7 +293,8 @@ final class Connection: ChannelInboundHandler {
     if let unreadSince, now >= unreadSince + .milliseconds(limits.slowReaderDeadlineMilliseconds) {
       return closeNow()
     }
-    if partialSince != nil || unreadSince != nil { startWatch(after: 500) }
+    if now >= lastRead + .milliseconds(Self.silenceMilliseconds) { frames.shrink() }
+    if partialSince != nil || unreadSince != nil || frames.isLargeAndEmpty { startWatch(after: 500) }
   }
 
   private func timeOut(_ sentence: String) {

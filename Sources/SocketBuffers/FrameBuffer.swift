@@ -10,6 +10,7 @@ package import NIOCore
   package static let countMax = TtrpcFrame.headerByteCount + TtrpcFrame.messageBytesMax + readBytesMax
   package static let readBytesMax = 256 << 10
   private static let smallBytes = 16 << 10
+  private static let believedBytes = 64 << 10
 
   private var base: UnsafeMutableRawPointer
   private var capacity: Int
@@ -55,7 +56,14 @@ package import NIOCore
     start += count
     guard start == end else { return }
     (start, end) = (0, 0)
-    if capacity > 16 * Self.smallBytes { replace(capacity: Self.smallBytes) }
+  }
+
+  /// Holds more memory than most connections ever need, and nothing in it.
+  package var isLargeAndEmpty: Bool { count == 0 && capacity > 16 * Self.smallBytes }
+
+  /// Gives back what a large frame needed: for a connection that has been silent since.
+  package mutating func shrink() {
+    if isLargeAndEmpty { replace(capacity: Self.smallBytes) }
   }
 
   private mutating func makeRoom(for count: Int) {
@@ -64,7 +72,15 @@ package import NIOCore
     if capacity - self.count >= count, self.count <= capacity / 2 { return moveToFront() }
     var larger = capacity * 2
     while larger - self.count < count { larger *= 2 }
-    replace(capacity: larger)
+    replace(capacity: max(larger, expectedBytes))
+  }
+
+  /// What the frame that has begun will need, and a read behind it: grown to at once, but for a frame of which a good
+  /// part is here. A caller that only says that it will send much gets nothing for it.
+  private var expectedBytes: Int {
+    guard count >= Self.believedBytes, let frame = withBytes({ try? TtrpcFrame($0) }) else { return 0 }
+    guard frame.byteCount <= TtrpcFrame.messageBytesMax else { return 0 }
+    return TtrpcFrame.headerByteCount + frame.byteCount + Self.readBytesMax
   }
 
   private mutating func moveToFront() {
