@@ -53,6 +53,7 @@ run "service: an exact entry for every call" Tests/service/exact.py
 run "service: receipts, warnings, passed sockets" Tests/service/doors.py
 run "service: bad inputs and abuse" Tests/service/rows.py
 run "service: what does not belong together" Tests/service/swaps.py
+run "service: a log that was rewritten" Tests/service/rewritten.py
 run "service: random inputs" Tests/service/random-inputs.py
 run "service: keys disabled under load" Tests/service/revocation.py
 run "service: the master key rotated" Tests/service/master-rotation.py

@@ -30,6 +30,10 @@ package struct LogDirectory {
       guard names.contains(where: { LogNames.parseSegment($0) != nil }) else { throw .noLog(path: storage.path) }
       throw .corrupt(LogFault(.epochDescriptor, segment: 0, offset: 0, sequence: 0), file: storage.path)
     }
+    // why: nothing ties an epoch to the one before it yet, so a forged one would hide what is there.
+    if let other = names.first(where: { LogNames.epochNumber($0).map { $0 != 1 } ?? false }) {
+      throw .corrupt(LogFault(.unsupportedEpoch, segment: 0, offset: 0, sequence: nil), file: other)
+    }
     let bytes: [UInt8]
     do throws(StorageFailure) {
       bytes = try storage.open(LogNames.epoch(newest), forWriting: false).read(at: 0, count: EpochDescriptor.byteCountMax + 1)

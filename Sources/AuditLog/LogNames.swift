@@ -29,6 +29,9 @@ package enum LogNames {
     return (epoch, number)
   }
 
+  /// The epoch that a descriptor or a segment belongs to, by its name; nil for any other file.
+  static func epochNumber(_ name: String) -> UInt32? { parseEpoch(name) ?? parseSegment(name)?.epoch }
+
   private static func padded(_ number: UInt64, _ width: Int) -> String {
     let digits = String(number)
     return String(repeating: "0", count: max(0, width - digits.count)) + digits

@@ -44,14 +44,15 @@ final class AdminDesk: Desk {
     let heldBytes = payload.count + Self.actBytes
     connection.took(holding: heldBytes)
     let (acts, principal, stream, deadline) = (acts, peer.principal, call.stream, call.deadline)
-    var caller = caller
-    caller.grants = acts.service.grants(to: principal)
-    let asker = caller
+    let caller = caller
     // why: strong, until the act is done: it may outlive its connection.
     let connection = NIOLoopBound(self.connection, eventLoop: eventLoop)
     thread.runIfActive(eventLoop: eventLoop) {
       // why: asked when its turn has come, for other acts may have taken the time it had.
       if let deadline, deadline <= .now() { return .late }
+      // why: as the policy is when the act runs, not when it was queued.
+      var asker = caller
+      asker.grants = acts.service.grants(to: principal)
       return acts.run(method, payload, by: asker)
     }.whenComplete { (result: Result<AdminActs.Answer, any Error>) in
       let connection = connection.value

@@ -67,6 +67,8 @@ final class Connection: ChannelInboundHandler {
   func attach(_ desk: any Desk) { self.desk = desk }
 
   var eventLoop: (any EventLoop)? { context?.eventLoop }
+  /// A part of the next request is here already.
+  var sendsAhead: Bool { frames.count > 0 }
   var isOpen: Bool { context != nil }
 
   // MARK: Channel
@@ -96,6 +98,7 @@ final class Connection: ChannelInboundHandler {
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
     unreadSince = context.channel.isWritable && !isLeaving ? nil : unreadSince ?? .now()
+    if !context.channel.isWritable { partialSince = nil }
     if context.channel.isWritable { work() } else { startWatch(after: limits.slowReaderDeadlineMilliseconds) }
   }
 
@@ -272,7 +275,9 @@ final class Connection: ChannelInboundHandler {
   }
 
   private func notePartialFrame() {
-    let isPartial = frames.count > 0 && !isWaiting && !isFull
+    // why: while this side does not read, the rest of a frame is not the caller's to send.
+    let isRead = context?.channel.isWritable ?? false
+    let isPartial = frames.count > 0 && !isWaiting && !isFull && isRead
     guard isPartial else { return partialSince = nil }
     if partialSince == nil { partialSince = lastRead }
     startWatch(after: limits.frameDeadlineMilliseconds)

@@ -100,7 +100,7 @@ extension StartError {
     case .log(.storage(let failure)) where failure.call != .open: .inputOutput
     case .log(.storage), .log(.noLog), .store(.missing): .noInput
     case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .store(.masterKey), .otherLog, .storeRolledBack,
-      .logRolledBack, .storeDiffers:
+      .logRolledBack, .logRewritten, .storeDiffers:
       .data
     case .store(.exists): .cannotCreate
     case .store(.inUse), .store(.busy): .busy

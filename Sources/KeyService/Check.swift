@@ -33,7 +33,7 @@ extension KeyService {
     do throws(KeyStoreError) {
       records = try store.verifyAll { done, total in progress("store", UInt64(done), UInt64(total)) }
     } catch { throw .store(error) }
-    var history = StoreHistory()
+    var history = StoreHistory(named: store.head.logSequence)
     let reader: LogReader
     let end: LogReader.End
     do throws(LogError) {

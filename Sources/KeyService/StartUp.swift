@@ -19,6 +19,8 @@ package enum StartError: Error, Equatable, Sendable {
   case storeRolledBack(storeGeneration: UInt64, logGeneration: UInt64)
   /// The store names entries that the log does not have: an old copy of the log was put back.
   case logRolledBack(storeGeneration: UInt64, logGeneration: UInt64)
+  /// The entry that the store's last change names is another one: the log was rewritten, there or before.
+  case logRewritten(sequence: UInt64)
   /// Same generation, other content.
   case storeDiffers(generation: UInt64)
   case selfTest
@@ -40,6 +42,8 @@ package enum StartError: Error, Equatable, Sendable {
       "The key store is at generation \(store), its log at \(log): an old copy of the store was put back. Restore the newest one."
     case .logRolledBack(let store, let log):
       "The key store is at generation \(store), its log at \(log): an old copy of the log was put back. Restore the newest one."
+    case .logRewritten(let sequence):
+      "Entry \(sequence) of the log is not the one that the key store names: that entry or one before it was changed. Keep the files, restore the log as it was."
     case .storeDiffers(let generation):
       "The key store at generation \(generation) is not the one that the log names: restore a backup of the same time as the log."
     case .selfTest:
@@ -133,24 +137,26 @@ extension KeyService {
         throw error
       }
     } catch { throw .store(error) }
-    var history = StoreHistory()
+    let named = store.head.logSequence
+    var history = StoreHistory(named: named)
     let log: AuditLog
     let recovery: LogRecovery
     do throws(StartError) {
       try checkLogID(of: storage, for: store)
-      let known = KnownHead(sequence: store.head.logSequence)
+      let known = KnownHead(sequence: named)
+      try checkNamedEntry(of: storage, for: store)
       (log, recovery) = try openLog(storage, options, clock, beyond: known, onPoisoned) { history.take($0) }
     } catch {
       defer { try? store.close() }
       guard case .log(.corrupt(let fault, _)) = error, fault.kind == .behindKnownHead else { throw error }
-      history = try StoreHistory(readingAll: storage)
+      history = try StoreHistory(readingAll: storage, named: named)
       throw .logRolledBack(
         storeGeneration: store.head.generation, logGeneration: history.lastState?.generation ?? 0)
     }
     do throws(StartError) {
       // why: the newest segment may begin after the intent of the store's last change.
       let isTold = history.lastState?.generation == store.head.generation
-      if !isTold { history = try StoreHistory(readingAll: storage) }
+      if !isTold { history = try StoreHistory(readingAll: storage, named: named) }
       let service = KeyService(
         store: store, log: log, masterKeys: masters.usable(of: masterKeys), policy: policy, clock: clock,
         keyring: keyring, revocationSecondsMax: revocationSecondsMax, onFault: onFault)
@@ -204,6 +210,24 @@ extension KeyService {
     guard store.storeRow.logID == logID else { throw .otherLog(store: store.storeRow.logID, log: logID) }
   }
 
+  /// Before anything is written: the store's head, which nobody changes without the store key, names an entry and its
+  /// hash, and so every entry before it. A log without that entry is told apart later, as one that was cut.
+  private static func checkNamedEntry(of storage: any LogStorage, for store: KeyStore) throws(StartError) {
+    let named = store.head.logSequence
+    var history = StoreHistory(named: named)
+    try history.findNamed(in: storage)
+    do throws(StartError) { try matchNamed(store, with: history) } catch {
+      // why: a log that is wrong in itself says where, and a store of another time says so.
+      _ = try match(store, with: StoreHistory(readingAll: storage, named: named), logID: store.storeRow.logID)
+      throw error
+    }
+  }
+
+  private static func matchNamed(_ store: KeyStore, with history: StoreHistory) throws(StartError) {
+    guard let leafHash = history.namedLeafHash, leafHash != store.head.logLeafHash else { return }
+    throw .logRewritten(sequence: store.head.logSequence)
+  }
+
   /// `known` is the entry that the store's last change names: a log without it is never written to.
   private static func openLog(
     _ storage: any LogStorage, _ options: LogOptions, _ clock: LogClock, beyond known: KnownHead? = nil,
@@ -250,6 +274,7 @@ extension KeyService {
         throw .logRolledBack(storeGeneration: head.generation, logGeneration: known)
       }
     }
+    try matchNamed(store, with: history)
     return heldIntent
   }
 

@@ -22,20 +22,31 @@ struct StoreHistory {
   private(set) var lastState: State?
   /// Oldest first.
   private(set) var open: [Intent] = []
+  /// The entry that the store's last change names, and its leaf hash where it was met.
+  private let named: UInt64
+  private(set) var namedLeafHash: Digest?
 
-  init() {}
+  /// `named` is the sequence that the store's head names.
+  init(named: UInt64) { self.named = named }
 
   /// Reads the whole log: for a newest segment that says nothing of the store.
-  init(readingAll storage: any LogStorage) throws(StartError) {
+  init(readingAll storage: any LogStorage, named: UInt64) throws(StartError) {
     do throws(LogError) {
       var reader = try LogReader(storage)
-      var history = StoreHistory()
+      var history = StoreHistory(named: named)
       _ = try reader.readAvailable { history.take($0) }
       self = history
     } catch { throw .log(error) }
   }
 
+  /// Looks for the named entry where it lies before all that was read.
+  mutating func findNamed(in storage: any LogStorage) throws(StartError) {
+    guard namedLeafHash == nil else { return }
+    do throws(LogError) { namedLeafHash = try LogDirectory(storage).leafHash(of: named) } catch { throw .log(error) }
+  }
+
   mutating func take(_ bytes: Span<UInt8>) {
+    if bytes.bigEndian(at: 8, as: UInt64.self) == named { namedLeafHash = AuditEntry.leafHash(bytes) }
     // why: the class decides at one byte; almost every entry is a key use, which says nothing here.
     guard bytes[1] != EntryClass.keyUse.rawValue, bytes[1] != EntryClass.refusal.rawValue,
       let entry = try? AuditEntry(parsing: bytes)

@@ -38,6 +38,9 @@ struct DataKeyIssue: AsyncParsableCommand {
     guard !wrappedOnly || keyOut == nil else {
       throw ValidationError("--wrapped-only and --key-out exclude each other.")
     }
+    guard keyOut == nil || keyOut != output else {
+      throw ValidationError("--out and --key-out must name two files: one would replace the other.")
+    }
   }
 
   func run() async throws {

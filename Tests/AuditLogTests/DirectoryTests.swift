@@ -94,6 +94,18 @@ struct DirectoryTests {
     #expect(fault.kind == .epochDescriptor)
   }
 
+  // MUST: EPOCH-3
+  @Test(arguments: ["epoch-000002", "000002-0000000000.seg"])
+  func `Files of another epoch are refused, and named`(name: String) throws {
+    #expect(refusal(try folder.storage(exclusively: false)) == nil, "the control: without them it opens")
+    try Data([0]).write(to: URL(filePath: folder.path + "/" + name))
+    guard case .corrupt(let fault, let file) = refusal(try folder.storage(exclusively: false)) else {
+      Issue.record("another epoch was passed over")
+      return
+    }
+    #expect(fault.kind == .unsupportedEpoch && file == name)
+  }
+
   @Test func `What the system says of a failure is words`() {
     for (number, words) in [(ENOSPC, "No space left on device"), (EACCES, "Permission denied"), (EIO, "Input/output error")] {
       #expect(StorageFailure(.write, path: "x", errno: number).reason == words)

@@ -2,7 +2,7 @@ import ChatelaineTestSupport
 import Foundation
 import Testing
 
-/// Every numbered MUST of docs/formats is cited by a test: `// MUST: ENV-1, ENV-2` above it, or in
+/// Every numbered MUST of docs/formats is cited by a test: `// MUST: ENV-1, ENV-2` above it (`#` in a script), or in
 /// its name.
 @Suite("Rules of the formats")
 struct FormatRulesTests {
@@ -49,7 +49,7 @@ struct FormatRulesTests {
 
   /// Tests that show something: not these.
   private static func tests() throws -> [Source] {
-    try Source.all(below: "Tests", ending: ["swift"]).filter { $0.folder != "TidyTests" }
+    try Source.all(below: "Tests", ending: ["swift", "py"]).filter { $0.folder != "TidyTests" }
   }
 
   static func rules(in pages: [Source]) -> [String] {
@@ -59,7 +59,7 @@ struct FormatRulesTests {
   static func citations(in tests: [Source]) -> Set<String> {
     var cited = Set<String>()
     for line in tests.flatMap({ $0.text.split(separator: "\n") })
-    where line.contains("// MUST:") || line.contains("@Test(") {
+    where line.contains("// MUST:") || line.contains("# MUST:") || line.contains("@Test(") {
       cited.formUnion(line.matches(of: /\b[A-Z]+-\d+\b/).map { String($0.0) }.filter { !isAlgorithm($0) })
     }
     return cited

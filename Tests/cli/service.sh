@@ -179,6 +179,7 @@ expect 0 '^\{"keyHex":"[0-9a-f]{64}","receipt"' c data-key unwrap acme --in file
 refuse 65 'DECRYPTION_FAILED' c data-key unwrap beta --in files/wrapped --key-out files/again
 refuse 65 'This is not a wrapped data key' c data-key unwrap acme --in files/card.bin
 expect 64 'exclude each other' c data-key issue acme/pay --wrapped-only --key-out files/k
+expect 64 'must name two files' c data-key issue acme/pay --out files/same --key-out files/same
 
 # Rotation and rewrap.
 expect 0 '^rotated acme/pay: version 2 is current$' c key rotate acme/pay

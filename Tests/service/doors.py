@@ -5,6 +5,7 @@ away or is not as it was written, sockets that a service manager passes on, and 
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import struct
@@ -24,6 +25,7 @@ def main():
         no_receipt(check, house)
         batches_by_key(check, house)
         faults(check, house)
+        revoked_operator(check)
         units(check, house)
     moved_away(check)
     passed_sockets(check)
@@ -111,6 +113,27 @@ def warnings(house):
     said = [one.decode() for one in admin.status().all(10)]
     admin.close()
     return said
+
+
+def revoked_operator(check):
+    """Acts that wait their turn are judged by the policy of the moment they run in."""
+    with House() as house:
+        admin, count = house.admin(timeout=120), 400
+        assert admin.create_tenant("acme").ok and admin.create_key("acme", "k").ok
+        message = field(1, "acme") + field(2, "k")
+        streams = [admin.send(ADMIN, "RotateKey", message) for _ in range(count)]
+        assert admin.receive().ok
+        with open(os.path.join(house.directory, "policy.yaml"), "w") as policy:
+            policy.write("version: 1\nrules:\n  - name: none\n    role: reviewer\n    principals: [\"uid:4242\"]\n"
+                         "    operations: [status]\n")
+        house.process.send_signal(signal.SIGHUP)
+        answers = [admin.receive() for _ in streams[1:]]
+        refused = sum(not one.ok for one in answers)
+        entries = house.entries()
+        at = next(n for n, one in enumerate(entries) if one["operation"] == "policy-reload")
+        late = [one for one in entries[at:] if one["operation"] == "key-rotate" and one["class"] == "intent"]
+        check(refused > 0, "the control did not fail: all was done before the policy was read")
+        check(len(late) <= 1, "acts begun after the policy that forbids them: %d, refused %d" % (len(late), refused))
 
 
 def faults(check, house):

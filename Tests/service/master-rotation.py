@@ -368,10 +368,10 @@ def slower(check, tenants, seconds=4):
 
 def main():
     options = argparse.ArgumentParser()
-    options.add_argument("--tenants", type=int, default=100000 if SLOW else 2500)
-    options.add_argument("--step-tenants", type=int, default=5000 if SLOW else 2500)
-    options.add_argument("--every", type=int, default=1 if SLOW else 9)
-    options.add_argument("--kills", type=int, default=20 if SLOW else 5)
+    options.add_argument("--tenants", type=int, default=100000 if SLOW else 1000)
+    options.add_argument("--step-tenants", type=int, default=5000 if SLOW else 300)
+    options.add_argument("--every", type=int, default=1 if SLOW else 30)
+    options.add_argument("--kills", type=int, default=20 if SLOW else 3)
     options.add_argument("--only", choices=["steps", "traffic", "two", "slower"])
     given = options.parse_args()
     seed = int(os.environ.get("CHATELAINE_SEED", random.randrange(1 << 30)))
@@ -384,7 +384,7 @@ def main():
         at_each_step(check, given.step_tenants, given.every)
     if given.only in (None, "traffic"):
         under_traffic(check, given.tenants, given.kills)
-    if given.only in (None, "slower"):
+    if given.only == "slower" or (SLOW and given.only is None):
         slower(check, given.tenants)
     return check.finish()
 
