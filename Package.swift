@@ -44,6 +44,8 @@ let strict: [SwiftSetting] = [
 ] + (Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)]) + leftOutNames.map { .define($0) }
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+/// SQLite's own functions, for what GRDB has no word for.
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -123,7 +125,8 @@ let package = Package(
     room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
     room("AuditTrail", knows: ["Primitives", "Vocabulary"]),
     room("Custody", knows: ["CLinux", "Primitives", "SecretMemory", "Vocabulary"]),
-    room("KeyStore", knows: ["CLinux", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb]),
+    room(
+      "KeyStore", knows: ["CLinux", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"], uses: [grdb, sqlite]),
     room("AuditLog", knows: ["CLinux", "AuditTrail", "Primitives", "Vocabulary"]),
     room(
       "KeyService",

@@ -67,8 +67,10 @@ final class Connection: ChannelInboundHandler {
   func attach(_ desk: any Desk) { self.desk = desk }
 
   var eventLoop: (any EventLoop)? { context?.eventLoop }
-  /// A part of the next request is here already.
-  var sendsAhead: Bool { frames.count > 0 }
+  /// The last request came in one read, and no part of the next is here: its caller waits, as far as one can tell.
+  var isAwaited: Bool { frames.count == 0 && lastFrameBytes <= Self.oneReadBytes }
+  private static let oneReadBytes = 16 << 10
+  private var lastFrameBytes = 0
   var isOpen: Bool { context != nil }
 
   // MARK: Channel
@@ -204,6 +206,7 @@ final class Connection: ChannelInboundHandler {
     while !isWaiting, !isClosing, !isFull, let taken = takeFrame() {
       guard case .done(let count) = taken else { break }
       frames.drop(count)
+      lastFrameBytes = count
       // why: the deadline is one frame's, and this one is whole.
       partialSince = nil
     }

@@ -72,7 +72,7 @@ final class DataLoop {
   }
 
   private func hand(_ group: Gathered) {
-    let isAlone = submitted.isEmpty && group.drafts.count == 1 && !group.turns[0].connection.sendsAhead
+    let isAlone = submitted.isEmpty && group.drafts.count == 1 && group.turns[0].connection.isAwaited
     submitted.append(group.turns)
     let arrivals = self.arrivals
     let arrive: AuditLog.Completion = { arrivals.put(Arrival($0)) }

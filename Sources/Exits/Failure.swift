@@ -99,8 +99,8 @@ extension StartError {
     case .log(.storage(let failure)) where failure.call == .lock: .busy
     case .log(.storage(let failure)) where failure.call != .open: .inputOutput
     case .log(.storage), .log(.noLog), .store(.missing): .noInput
-    case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .store(.masterKey), .otherLog, .storeRolledBack,
-      .logRolledBack, .logRewritten, .storeDiffers:
+    case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .store(.damagedJournal), .store(.masterKey),
+      .otherLog, .storeRolledBack, .logRolledBack, .logRewritten, .storeDiffers:
       .data
     case .store(.exists): .cannotCreate
     case .store(.inUse), .store(.busy): .busy

@@ -75,11 +75,13 @@ extension KeyStore {
   private func commit(_ change: Change, _ state: inout State) throws(KeyStoreError) -> Head {
     var hasBegun = false
     var census = state.census
+    var swept: [StoreTable: StoreFiles.Stamp] = [:]
     let before = Set(change.rows.map(\.bucket)).map { ($0, state.tree.digests[$0]) }
     do throws(KeyStoreError) {
       state.head = try translating("writing the store") {
         try pool.write { database in
           hasBegun = true
+          swept = state.swept.filter { $0.value == StoreFiles.stamp(place.path) }
           guard try Self.generation(database) == state.head.generation else {
             throw KeyStoreError.tampered(record: "the store")
           }
@@ -96,6 +98,7 @@ extension KeyStore {
         }
       }
       state.census = census
+      state.swept = swept.mapValues { _ in StoreFiles.stamp(place.path) }
       return Head(state.head)
     } catch {
       // why: a transaction that never began has written nothing, whoever holds the lock.

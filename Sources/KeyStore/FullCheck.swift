@@ -61,7 +61,7 @@ extension KeyStore {
     return found
   }
 
-  private func check(_ table: StoreTable, _ row: Row) throws(KeyStoreError) -> (bucket: Int, mac: Digest) {
+  func check(_ table: StoreTable, _ row: Row) throws(KeyStoreError) -> (bucket: Int, mac: Digest) {
     let record = table.describe(row)
     let reader = RowReader(row: row, record: record)
     let bucket: Int = try reader.integer("bucket")
@@ -70,14 +70,14 @@ extension KeyStore {
   }
 
   /// The rows of a bucket that does not add up: one of them was put back, or one is gone.
-  private static func name(_ bucket: Int, _ database: Database) throws -> String {
+  static func name(_ bucket: Int, _ database: Database) throws -> String {
     let names = try bucketRows(database, bucket).map { table, row in table.describe(row) }
     guard !names.isEmpty else { return "bucket \(bucket), whose rows are gone" }
     return names.joined(separator: " or ") + " (bucket \(bucket))"
   }
 
   /// A record that others speak of and that is not there.
-  private static func missingRecord(_ database: Database) throws -> String? {
+  static func missingRecord(_ database: Database) throws -> String? {
     if let tenant = try String.fetchOne(
       database, sql: "SELECT tenant FROM tenant_keys WHERE tenant NOT IN (SELECT id FROM tenants)")
     {

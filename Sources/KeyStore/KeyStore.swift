@@ -31,6 +31,8 @@ package final class KeyStore: Sendable {
     var isUncertain = false
     /// Tenant roots by the master version that wraps them, once somebody has asked.
     var census: Census?
+    /// Tables of which all records were found, and the files as they were then.
+    var swept: [StoreTable: StoreFiles.Stamp] = [:]
   }
 
   /// Before the database, which is closed first.
@@ -135,7 +137,7 @@ package final class KeyStore: Sendable {
       sql: "SELECT * FROM rotations WHERE bucket = ? AND version = ?", [Int64(version).databaseValue], RotationRow.init)
   }
 
-  /// Ids of tenants in order, a page at a time.
+  /// Ids of tenants in order, a page at a time; refused where any record of a tenant is gone.
   package func tenantIDs(after: TenantID? = nil, limit: Int) throws(KeyStoreError) -> [TenantID] {
     let names = try translating("listing tenants") {
       try pool.read {
@@ -143,9 +145,11 @@ package final class KeyStore: Sendable {
           $0, sql: "SELECT id FROM tenants WHERE id > ? ORDER BY id LIMIT ?", arguments: [after?.rawValue ?? "", limit])
       }
     }
-    return try names.map { (name) throws(KeyStoreError) in
+    let ids = try names.map { (name) throws(KeyStoreError) in
       do { return try TenantID(name) } catch { throw .tampered(record: "a tenant") }
     }
+    try sweep(.tenant)
+    return ids
   }
 
   /// One of these ids that a tenant has already, whatever its row holds: for changes, which check every row they touch.
@@ -158,7 +162,7 @@ package final class KeyStore: Sendable {
     }
   }
 
-  /// Names of a tenant's keys, in order.
+  /// Names of a tenant's keys, in order; refused where any record of a key is gone.
   package func keyNames(of tenant: TenantID) throws(KeyStoreError) -> [KeyName] {
     let names = try translating("listing keys") {
       try pool.read {
@@ -166,9 +170,11 @@ package final class KeyStore: Sendable {
           $0, sql: "SELECT name FROM tenant_keys WHERE tenant = ? ORDER BY name", arguments: [tenant.rawValue])
       }
     }
-    return try names.map { (name) throws(KeyStoreError) in
+    let found = try names.map { (name) throws(KeyStoreError) in
       do { return try KeyName(name) } catch { throw .tampered(record: "a key of tenant \(tenant.rawValue)") }
     }
+    try sweep(.key)
+    return found
   }
 
   /// Reads a row and checks it and its bucket; a row that is not there is checked to be absent. `sql` asks for the

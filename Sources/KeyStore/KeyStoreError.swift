@@ -26,6 +26,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   case tampered(record: String)
   /// The records do not add up to the root that the store names.
   case rootMismatch(generation: UInt64)
+  /// SQLite would leave committed changes out.
+  case damagedJournal(path: String)
   /// The keyring does not hold the master key that the store needs.
   case masterKey(MasterKeyMismatch)
   /// A tenant or key of that name is there already, or was once.
@@ -73,6 +75,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
       "The record of \(record) in the key store was changed outside Chatelaine: restore a backup."
     case .rootMismatch(let generation):
       "The records of the key store do not match its root at generation \(generation): restore a backup."
+    case .damagedJournal(let path):
+      "\(path), the key store's journal, is damaged and may hold committed changes: keep it, and restore store and log of one time."
     case .masterKey(.otherKeyring(let store, let keyring)):
       "The key store belongs to keyring \(store.hex), not \(keyring.hex): name the right keyring."
     case .masterKey(.missingVersion(let version)):

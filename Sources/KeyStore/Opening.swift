@@ -72,7 +72,7 @@ extension KeyStore {
     try makePrivateFile(path)
     let lock = try StoreLock(path)
     let pool = try openPool(path: path)
-    try translating("creating the store") { try pool.writeWithoutTransaction { try Schema.migrate($0) } }
+    try translating("creating the store") { try pool.write { try Schema.migrate($0) } }
     let head = StoreHeadRow(
       storeID: creation.storeID, logID: creation.logID, created: creation.created, generation: 0, root: .zero,
       logSequence: creation.logSequence, logLeafHash: creation.logLeafHash, keyringID: creation.keyringID,
@@ -105,6 +105,7 @@ extension KeyStore {
     let lock = try StoreLock(path)
     try Schema.checkFile(path)
     try StoreFiles.checkOwner(path)
+    try StoreJournal.check(path)
     let stored = try readHead(path, for: use)
     let head = stored.head
     let storeKey = try opener(
@@ -124,18 +125,29 @@ extension KeyStore {
     }
     let pool = try use == .checking ? openUntouched(path) : openPool(path: path)
     if use == .serving {
+      // why: one transaction, so that a store that is refused is still of the version it was.
       try translating("migrating the store") {
-        try pool.writeWithoutTransaction { database in
+        try pool.write { database in
           try Schema.migrate(database)
           try Schema.check(database)
+          try checkMaster(of: head, tree, database)
         }
       }
     }
     let store = KeyStore(path: path, lock: lock, pool: pool, authenticator: authenticator, head: head, tree: tree)
-    // The version that wraps the store key, checked like any row.
     let version = head.wrappedStoreKey.wrappingKey.version
     guard try store.masterVersion(version) != nil else { throw .tampered(record: "master key version \(version)") }
     return store
+  }
+
+  /// The bucket of the version that wraps the store key; the row itself is checked when it is read, before and after.
+  private static func checkMaster(of head: StoreHeadRow, _ tree: BucketTree, _ database: Database) throws {
+    let version = head.wrappedStoreKey.wrappingKey.version
+    let record = "master key version \(version)"
+    let bucket = Bucket.number(.masterVersion, MasterVersionRow.primaryKey(version))
+    guard Bucket.digest(try bucketMACs(database, bucket, record: record)) == tree.digests[bucket] else {
+      throw KeyStoreError.tampered(record: record)
+    }
   }
 
   /// why: a pool writes as soon as it is opened (GRDB makes and drops a table); a store that is refused
@@ -188,7 +200,7 @@ private struct StoredHead {
     guard application == Schema.applicationID else { throw KeyStoreError.notAStore(path: path) }
     let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
     guard version <= Schema.version else { throw KeyStoreError.newerSchema(found: version, known: Schema.version) }
-    if version == Schema.version { try Schema.check(database) }
+    try Schema.check(database, version: version)
     schema = version
     let row = try onlyStoreRow(database)
     let reader = RowReader(row: row, record: "the store")

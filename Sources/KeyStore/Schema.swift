@@ -7,24 +7,22 @@ enum Schema {
   static let applicationID = 0x4348_4154
   static let version = 2
 
+  /// In the caller's transaction.
   static func migrate(_ database: Database, to version: Int = version) throws {
     let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
     guard found <= version else { throw KeyStoreError.newerSchema(found: found, known: version) }
     for (number, sql) in migrations where number > found && number <= version {
-      try database.inTransaction {
-        try database.execute(sql: sql)
-        try database.execute(sql: "PRAGMA user_version = \(number)")
-        return .commit
-      }
+      try database.execute(sql: sql)
+      try database.execute(sql: "PRAGMA user_version = \(number)")
     }
   }
 
-  /// Refuses tables, indexes, triggers and views that are not those of this version.
+  /// Refuses tables, indexes, triggers and views that are not exactly those of a version.
   ///
   /// why: no MAC covers them; a trigger can undo a change while it is made, a view can hide a row.
-  static func check(_ database: Database) throws {
+  static func check(_ database: Database, version: Int = version) throws {
     let expected = try DatabaseQueue().writeWithoutTransaction {
-      try migrate($0)
+      try migrate($0, to: version)
       return try objects($0)
     }
     let found = try objects(database)

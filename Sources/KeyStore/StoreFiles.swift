@@ -33,6 +33,21 @@ enum StoreFiles {
     return unsafe stat(path + "-wal", &status) == 0 && status.st_size > 0
   }
 
+  /// When, and as what, the files that hold records were last written: whoever writes one through SQLite changes it.
+  struct Stamp: Equatable, Sendable { fileprivate let files: [[Int64]] }
+
+  static func stamp(_ path: String) -> Stamp {
+    Stamp(
+      files: ["", "-wal"].map { suffix in
+        var status = stat()
+        guard unsafe stat(path + suffix, &status) == 0 else { return [] }
+        return [
+          Int64(bitPattern: UInt64(status.st_ino)), Int64(status.st_size), Int64(status.st_ctim.tv_sec),
+          Int64(status.st_ctim.tv_nsec),
+        ]
+      })
+  }
+
   private static func present(_ path: String) -> [(path: String, status: stat)] {
     suffixes.compactMap { suffix in
       var status = stat()

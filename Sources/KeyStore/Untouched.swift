@@ -1,4 +1,5 @@
 internal import GRDB
+internal import GRDBSQLite
 
 /// Reading a database without changing anything on its disk. Only with the store's lock held: SQLite takes none.
 struct Untouched {
@@ -15,8 +16,16 @@ struct Untouched {
     var configuration = Configuration()
     configuration.readonly = true
     configuration.maximumReaderCount = 1
-    if hasJournal { configuration.prepareDatabase { try $0.execute(sql: "PRAGMA locking_mode = EXCLUSIVE") } }
+    if hasJournal { configuration.prepareDatabase { try Self.keepJournal($0) } }
     self.configuration = configuration
+  }
+
+  /// why: who closes a journal that SQLite takes for empty unlinks it, reading or not, whatever lies in it.
+  private static func keepJournal(_ database: Database) throws {
+    var keeps: CInt = 1
+    let code = unsafe sqlite3_file_control(database.sqliteConnection, nil, SQLITE_FCNTL_PERSIST_WAL, &keeps)
+    guard code == SQLITE_OK, keeps == 1 else { throw KeyStoreError.database(code: code, doing: "keeping the journal") }
+    try database.execute(sql: "PRAGMA journal_size_limit = -1; PRAGMA locking_mode = EXCLUSIVE")
   }
 
   private static func uri(_ path: String) -> String {

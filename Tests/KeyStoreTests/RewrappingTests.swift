@@ -121,19 +121,7 @@ import Testing
     try new.put(store, try TenantRow.sample("tenant-1"), records, try records.versionRow(1))
     let head = store.head
     try store.close()
-    let old = try Bench(storeKey: new.storeKey)
-    let database = try DatabaseQueue(path: old.path)
-    try database.writeWithoutTransaction { database in
-      try Schema.migrate(database, to: 1)
-      try database.execute(sql: "ATTACH ? AS new", arguments: [new.path])
-      for table in ["store", "master_versions", "tenants", "tenant_keys", "key_versions", "buckets"] {
-        let columns = try database.columns(in: table).map(\.name).joined(separator: ", ")
-        try database.execute(sql: "INSERT INTO \(table) (\(columns)) SELECT \(columns) FROM new.\(table)")
-      }
-      try database.execute(sql: "DETACH new")
-    }
-    try database.close()
-    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: old.path)
+    let old = try new.copyOfSchema1()
     let opened = try old.open()
     #expect(try opened.head == head && opened.verifyAll() == 4)
     #expect(try opened.keyNames(of: tenants[1]) == [key("records")])

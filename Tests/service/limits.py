@@ -299,8 +299,7 @@ def stall(scene):
                 caller.send(DATA, "Decrypt", message)
         sender = threading.Thread(target=send)
         sender.start()
-        # why: the first call's entry may be written by the loop itself, which then waits out one delay.
-        held = resident_peak(scene, 7) - before
+        held = resident_peak(scene, 3) - before
     finally:
         tracer.terminate()
         tracer.wait(20)
