@@ -102,7 +102,7 @@ package struct AdminClient: Sendable {
   package func rotateMaster(
     singleCopy: Bool
   ) async throws(ClientError) -> Chatelaine_V1_RotateMasterResponse {
-    try await call(
+    try await change(
       "RotateMaster",
       Chatelaine_V1_RotateMasterRequest.with {
         $0.singleCopy = singleCopy
@@ -114,7 +114,7 @@ package struct AdminClient: Sendable {
   package func commitMaster(
     _ keyCheckValue: [UInt8]
   ) async throws(ClientError) -> Chatelaine_V1_CommitMasterResponse {
-    try await call(
+    try await change(
       "CommitMaster",
       Chatelaine_V1_CommitMasterRequest.with {
         $0.keyCheckValue = Data(keyCheckValue)
@@ -129,7 +129,7 @@ package struct AdminClient: Sendable {
   package func retireMaster(
     _ version: UInt32
   ) async throws(ClientError) -> Chatelaine_V1_RetireMasterResponse {
-    try await call(
+    try await change(
       "RetireMaster",
       Chatelaine_V1_RetireMasterRequest.with {
         $0.version = version
@@ -182,3 +182,6 @@ extension Chatelaine_V1_CreateKeyResponse: Receipted {}
 extension Chatelaine_V1_RotateKeyResponse: Receipted {}
 extension Chatelaine_V1_EnableKeyResponse: Receipted {}
 extension Chatelaine_V1_DisableKeyResponse: Receipted {}
+extension Chatelaine_V1_RotateMasterResponse: Receipted {}
+extension Chatelaine_V1_CommitMasterResponse: Receipted {}
+extension Chatelaine_V1_RetireMasterResponse: Receipted {}
