@@ -11,7 +11,8 @@ struct AuditVerify: ParsableCommand {
     abstract: "Recomputes the whole log from its bytes. Needs no key and no service.",
     discussion: """
       Exit status: 0 valid; 65 changed, removed, inserted or cut in the middle: the first bad place is named;
-      2 valid up to an interrupted write at the very end; 3 nothing to verify; 74 the files cannot be read.
+      2 valid up to an interrupted write at the very end; 3 nothing to verify; 66 there is no log; 74 the files \
+      cannot be read.
       """)
 
   @OptionGroup var log: LogOption
@@ -20,6 +21,13 @@ struct AuditVerify: ParsableCommand {
   var json = false
 
   func run() throws {
+    do { try verify() } catch let error as LogError {
+      if json, case .corrupt(let fault, let file) = error { print(JSON.object(fault.fields(in: file)).text) }
+      throw error
+    }
+  }
+
+  private func verify() throws {
     let storage = try log.open()
     var reader = try LogReader(storage)
     let progress = try ProgressLine(total: reader.totalBytes(), label: "verifying")
@@ -43,6 +51,17 @@ struct AuditVerify: ParsableCommand {
       end = try reader.readAvailable(visit: { _ in }, progress: progress.advance)
     }
     return end
+  }
+}
+
+extension LogFault {
+  /// What `--json` says of a log that is not as it was written.
+  fileprivate func fields(in file: String) -> [(String, JSON)] {
+    let place: [(String, JSON)] = [
+      ("result", .string("tampered")), ("file", .string(file)), ("segment", .number(segment)),
+      ("offset", .number(offset)),
+    ]
+    return place + (sequence.map { [("sequence", .number($0))] } ?? []) + [("reason", .string(sentence))]
   }
 }
 

@@ -37,6 +37,8 @@ internal import Glibc
   static func main() {
     do {
       try Hardening.holdStandardDescriptors()
+      // why: a file at RLIMIT_FSIZE is refused like a full disk; the default is death.
+      signal(SIGXFSZ, SIG_IGN)
       // why: the configuration says what may be missing of the process's protection; it holds no secret.
       let settings = try settings(named: CommandLine.arguments)
       let measures = try Hardening.close(

@@ -32,7 +32,7 @@ extension Chatelained {
     try checkName(settings, of: report.logName)
     describe(report)
     print("all is well")
-    guard fflush(nil) == 0 else { throw Failure(.inputOutput, "standard output cannot be written: its disk may be full") }
+    guard Hardening.hasOutputArrived() else { throw Failure(.inputOutput, "standard output cannot be written: its disk may be full") }
   }
 
   func readPolicy(_ settings: ServiceConfiguration) throws(ConfigurationError) -> AccessPolicy {

@@ -7,8 +7,6 @@ struct Signals {
   /// Call before any other thread is started: they inherit what is blocked.
   init() {
     signal(SIGPIPE, SIG_IGN)
-    // why: a log file at RLIMIT_FSIZE is refused like a full disk; the default is death.
-    signal(SIGXFSZ, SIG_IGN)
     unsafe sigemptyset(&taken)
     for number in [SIGTERM, SIGINT, SIGHUP] { unsafe sigaddset(&taken, number) }
     unsafe pthread_sigmask(SIG_BLOCK, &taken, nil)
