@@ -36,7 +36,8 @@ package struct DescriptorBudget: Equatable, Sendable {
     reserve + reservePerLoop * eventLoops + 2 * connectionsMin
   }
 
-  /// `wanted` for each door where that fits, else less, of which an eighth is the admin door's. nil: too few descriptors.
+  /// `wanted` for each door where that fits, else less, of which an eighth is the admin door's. nil: there are too few
+  /// descriptors.
   package init?(descriptors: Int, connectionsMax wanted: Int, eventLoops: Int) {
     guard descriptors >= Self.descriptorsMin(eventLoops: eventLoops) else { return nil }
     let left = descriptors - Self.reserve - Self.reservePerLoop * eventLoops

@@ -124,7 +124,9 @@ struct TagOptions: ParsableArguments {
 }
 
 private func parseRequestID(_ text: String) throws -> RequestID {
-  guard let id = RequestID(text) else { throw ValidationError("'\(text)' is not 32 hexadecimal digits, at least one of them not 0") }
+  guard let id = RequestID(text) else {
+    throw ValidationError("'\(text)' is not 32 hexadecimal digits, at least one of them not 0")
+  }
   return id
 }
 

@@ -315,6 +315,17 @@ def configuration_of_another(check):
         check(ended.returncode == 77 and "--server-uid" in ended.stderr, "a stranger's file: %d %s" % (ended.returncode, ended.stderr))
         ended = run_as(OTHER, *encrypt, "--server-uid", str(owner))
         check(ended.returncode == 66, "a stranger's file, and who must serve: %d %s" % (ended.returncode, ended.stderr))
+        # A keyring that cannot be seen: the user who hides it serves, unless that is root.
+        os.chown(stranger, OTHER, OTHER)
+        closed = os.path.join(house.place, "closed")
+        os.mkdir(closed, 0o700)
+        with open(stranger) as file:
+            text = file.read()
+        for place, wanted in ((hidden, "NOT_FOUND"), (closed, "cannot be seen")):
+            with open(stranger, "w") as file:
+                file.write(text.replace(hidden, place + "/deeper"))
+            ended = run_as(OTHER, *encrypt)
+            check(ended.returncode == 66 and wanted in ended.stderr, "hidden in %s: %d %s" % (place, ended.returncode, ended.stderr))
         os.chmod(stranger, 0o666)
         ended = run_as(OTHER, *encrypt, "--server-uid", str(owner))
         check(ended.returncode == 78, "a file that all may change: %d %s" % (ended.returncode, ended.stderr))
