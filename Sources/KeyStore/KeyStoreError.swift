@@ -20,6 +20,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   case pragma(name: String, wanted: String, found: String)
   /// SQLite failed; its primary result code, and what was being done.
   case database(code: Int32, doing: String)
+  /// SQLite could not open a file, for the process has too many open.
+  case noDescriptor(doing: String)
   /// Another process held the write lock for too long: nothing was written.
   case busy
   /// A record is not as this service wrote it: edited, swapped, revived or deleted.
@@ -73,6 +75,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
       "SQLite keeps \(name) at \(found) instead of \(wanted): check the filesystem of the store."
     case .database(let code, let doing):
       "SQLite failed with code \(code) while \(doing): check the disk and the store's permissions."
+    case .noDescriptor(let doing):
+      "The process had no descriptor left while \(doing): raise RLIMIT_NOFILE (LimitNOFILE=, ulimit -n)."
     case .busy: "Another process holds the key store's lock, so nothing was changed: find it and end it."
     case .tampered(let record):
       "The record of \(record) in the key store was changed outside Chatelaine: restore a backup."
