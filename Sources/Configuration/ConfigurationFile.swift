@@ -4,31 +4,44 @@ internal import Glibc
 
 /// Files of configuration, read whole and never beyond a bound.
 package enum ConfigurationFile {
+  /// Whose word a file may be.
+  package enum Owner: Sendable {
+    /// Root's, or that of the user who reads it: it says what is done here.
+    case own
+    /// Anybody's one user's: it says where a service is, and that service must be its owner's.
+    case anyone
+  }
+
   package static func read(
-    _ path: String, bytesMax: Int = Limits.configurationBytesMax
+    _ path: String, of owner: Owner = .own, bytesMax: Int = Limits.configurationBytesMax
   ) throws(ConfigurationError) -> [UInt8] {
-    try checkPlace(path)
-    guard let file = FileHandle(forReadingAtPath: path) else { throw Fault(nil, .unreadable).error(in: path) }
-    defer { try? file.close() }
-    let content: Data?
-    do { content = try file.read(upToCount: bytesMax + 1) } catch {
-      throw Fault(nil, .unreadable).error(in: path)
+    try checkPlace(path, owner)
+    let content = try reading(path) {
+      let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+      defer { try? file.close() }
+      return try file.read(upToCount: bytesMax + 1)
     }
     let bytes = [UInt8](content ?? Data())
     guard bytes.count <= bytesMax else { throw Fault(nil, .tooLarge(limitBytes: bytesMax)).error(in: path) }
     return bytes
   }
 
-  /// Whoever can change the file decides what the service does; and opening a fifo would wait for a writer.
-  private static func checkPlace(_ path: String) throws(ConfigurationError) {
-    let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-    guard let facts = try? FileManager.default.attributesOfItem(atPath: target) else {
-      throw Fault(nil, .unreadable).error(in: path)
+  private static func reading<Result>(_ path: String, _ body: () throws -> Result) throws(ConfigurationError) -> Result {
+    do { return try body() } catch {
+      let isForbidden = (error as? CocoaError)?.code == .fileReadNoPermission
+      throw Fault(nil, isForbidden ? .notPermitted : .unreadable).error(in: path)
     }
+  }
+
+  /// Whoever can change the file decides what the service does; and opening a fifo would wait for a writer.
+  private static func checkPlace(_ path: String, _ allowed: Owner) throws(ConfigurationError) {
+    let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    let facts = try reading(path) { try FileManager.default.attributesOfItem(atPath: target) }
     guard facts[.type] as? FileAttributeType == .typeRegular else { throw Fault(nil, .notAFile).error(in: path) }
     let mode = (facts[.posixPermissions] as? NSNumber)?.uintValue ?? 0o777
     let owner = (facts[.ownerAccountID] as? NSNumber)?.uint32Value
-    guard mode & 0o022 == 0, owner == 0 || owner == geteuid() else { throw Fault(nil, .notYours).error(in: path) }
+    let isOwned = allowed == .anyone || owner == 0 || owner == geteuid()
+    guard mode & 0o022 == 0, isOwned else { throw Fault(nil, .notYours).error(in: path) }
   }
 
   /// What a path in a file means: relative ones begin at the file's directory.

@@ -29,11 +29,14 @@ package enum StartError: Error, Equatable, Sendable {
     switch self {
     case .log(.storage(let failure)) where failure.call == .lock:
       "Another service\(processText(failure.holder)) is using the log (\(failure.path)): stop it first."
+    case .log(.storage(let failure)) where failure.place != nil: "The log at \(failure.path): \(failure.reason)."
     case .log(.storage(let failure)):
       "The log at \(failure.path) cannot be used (\(failure.call.rawValue) failed: \(failure.reason)): check path, permissions and disk."
     case .log(.noLog(let path)): "There is no log in \(path): name its directory, or restore it."
     case .log(.corrupt(let fault, let file)):
       "The log is corrupt in \(file) at offset \(fault.offset): \(fault.sentence). Run `chatelaine audit verify`, keep the files, restore a backup."
+    case .log(.unsupported(let fault, let file)):
+      "The log has in \(file) at offset \(fault.offset) what a newer version wrote (\(fault.sentence)): install that version. Nothing was changed."
     case .store(let error): error.sentence
     case .service(let error): error.sentence
     case .otherLog(let store, let log):
@@ -119,12 +122,16 @@ extension KeyService {
 
   /// Opens log and store, checks each against the other, resolves what a crash left half done, and notes
   /// the start.
+  ///
+  /// `policyFile` is the file that the policy was read from: its hash is in the start's entry. `onRefusing` is told, on
+  /// a thread of its own, when the log begins to refuse entries, and nil when it takes them again.
   package static func open(
     storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(),
     masterKeys: MasterKeySet,
-    policy: AccessPolicy = .empty, clock: LogClock = .system, keyring: ServiceKeyring? = nil,
-    revocationSecondsMax: Int = Limits.revocationSecondsMax,
+    policy: AccessPolicy = .empty, policyFile: [UInt8]? = nil, clock: LogClock = .system,
+    keyring: ServiceKeyring? = nil, revocationSecondsMax: Int = Limits.revocationSecondsMax,
     onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in },
+    onRefusing: (@Sendable (StorageFailure?) -> Void)? = nil,
     onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
   ) throws(StartError) -> (KeyService, StartReport) {
     try selfTest()
@@ -164,7 +171,8 @@ extension KeyService {
       report.masters = masters
       report.hasReadWholeLog = !isTold
       report.resolved = try service.reconcile(history)
-      try service.note(service.serviceEntry(.serviceStart))
+      try service.note(service.startEntry(policyFile))
+      if let onRefusing { log.onRefusing(onRefusing) }
       log.onNewSegment { [weak service] in service?.noteStoreState() }
       service.resumeRewrapping()
       return (service, report)
@@ -286,6 +294,14 @@ extension KeyService {
     entry.keyName = intent.keyName
     entry.requestID = intent.requestID
     entry.details = headDetails(intent: (intent.sequence, intent.leafHash))
+    return entry
+  }
+
+  /// `policyFile` is what the policy was read from, for its hash.
+  private func startEntry(_ policyFile: [UInt8]?) -> AuditEntry {
+    var entry = serviceEntry(.serviceStart)
+    if let policyFile { entry.details.append(.init(.policyHash, SHA256.hash(policyFile.span).bytes)) }
+    entry.details.sort { $0.tag < $1.tag }
     return entry
   }
 

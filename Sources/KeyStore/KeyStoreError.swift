@@ -20,6 +20,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   case pragma(name: String, wanted: String, found: String)
   /// SQLite failed; its primary result code, and what was being done.
   case database(code: Int32, doing: String)
+  /// SQLite could not open a file, for the process has too many open.
+  case noDescriptor(doing: String)
   /// Another process held the write lock for too long: nothing was written.
   case busy
   /// A record is not as this service wrote it: edited, swapped, revived or deleted.
@@ -40,6 +42,7 @@ package enum KeyStoreError: Error, Equatable, Sendable {
     case notAFile
     case owner(UInt32, ours: UInt32)
     case mode(UInt32)
+    case unreadable(ours: UInt32)
   }
 
   package enum MasterKeyMismatch: Equatable, Sendable {
@@ -60,6 +63,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
       "\(path) belongs to uid \(owner), and this process is uid \(ours): chown it, or run as its owner."
     case .place(let path, .mode(let mode)):
       "\(path) has mode 0\(String(mode, radix: 8)) and lets others in: chmod 0600."
+    case .place(let path, .unreadable(let ours)):
+      "\(path) may not be read by this process, uid \(ours) (Permission denied): check its permissions and those of its directories."
     case .exists(let path): "There is a key store at \(path) already: nothing was changed."
     case .notAStore(let path): "\(path) is not a key store of Chatelaine: name another path."
     case .newerSchema(let found, let known):
@@ -70,6 +75,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
       "SQLite keeps \(name) at \(found) instead of \(wanted): check the filesystem of the store."
     case .database(let code, let doing):
       "SQLite failed with code \(code) while \(doing): check the disk and the store's permissions."
+    case .noDescriptor(let doing):
+      "The process had no descriptor left while \(doing): raise RLIMIT_NOFILE (LimitNOFILE=, ulimit -n)."
     case .busy: "Another process holds the key store's lock, so nothing was changed: find it and end it."
     case .tampered(let record):
       "The record of \(record) in the key store was changed outside Chatelaine: restore a backup."

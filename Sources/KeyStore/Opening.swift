@@ -100,7 +100,9 @@ extension KeyStore {
     path: String, for use: Use = .serving, storeKey opener: StoreKeyOpener,
     admitting admit: ([MasterVersionRow]) throws(KeyStoreError) -> Void = { _ in }
   ) throws(KeyStoreError) -> KeyStore {
-    guard unsafe access(path, F_OK) == 0 else { throw .missing(path: path) }
+    guard unsafe access(path, F_OK) == 0 else {
+      throw errno == EACCES ? .place(path: path, .unreadable(ours: geteuid())) : .missing(path: path)
+    }
     try StoreFiles.checkKinds(path)
     let lock = try StoreLock(path)
     try Schema.checkFile(path)

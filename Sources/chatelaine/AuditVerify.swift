@@ -12,7 +12,7 @@ struct AuditVerify: ParsableCommand {
     discussion: """
       Exit status: 0 valid; 65 changed, removed, inserted or cut in the middle: the first bad place is named;
       2 valid up to an interrupted write at the very end; 3 nothing to verify; 66 there is no log; 74 the files \
-      cannot be read.
+      cannot be read; 77 they may not be read; 78 a newer version wrote the place that is named.
       """)
 
   @OptionGroup var log: LogOption
@@ -22,7 +22,13 @@ struct AuditVerify: ParsableCommand {
 
   func run() throws {
     do { try verify() } catch let error as LogError {
-      if json, case .corrupt(let fault, let file) = error { print(JSON.object(fault.fields(in: file)).text) }
+      if json {
+        switch error {
+        case .corrupt(let fault, let file): print(JSON.object(fault.fields("tampered", in: file)).text)
+        case .unsupported(let fault, let file): print(JSON.object(fault.fields("newer", in: file)).text)
+        case .noLog, .storage: break
+        }
+      }
       throw error
     }
   }
@@ -56,10 +62,9 @@ struct AuditVerify: ParsableCommand {
 
 extension LogFault {
   /// What `--json` says of a log that is not as it was written.
-  fileprivate func fields(in file: String) -> [(String, JSON)] {
+  fileprivate func fields(_ result: String, in file: String) -> [(String, JSON)] {
     let place: [(String, JSON)] = [
-      ("result", .string("tampered")), ("file", .string(file)), ("segment", .number(segment)),
-      ("offset", .number(offset)),
+      ("result", .string(result)), ("file", .string(file)), ("segment", .number(segment)), ("offset", .number(offset)),
     ]
     return place + (sequence.map { [("sequence", .number($0))] } ?? []) + [("reason", .string(sentence))]
   }
