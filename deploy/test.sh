@@ -52,6 +52,7 @@ run "service: every method" Tests/service/smoke.py
 run "service: an exact entry for every call" Tests/service/exact.py
 run "service: receipts, warnings, passed sockets" Tests/service/doors.py
 run "service: bad inputs and abuse" Tests/service/rows.py
+run "service: what is kept back, and what is told" Tests/service/reserves.py
 run "service: what does not belong together" Tests/service/swaps.py
 run "service: a log that was rewritten" Tests/service/rewritten.py
 run "service: random inputs" Tests/service/random-inputs.py

@@ -54,11 +54,15 @@ package struct AdminClient: Sendable {
       })
   }
 
-  package func listKeys(of tenant: String) async throws(ClientError) -> Chatelaine_V1_ListKeysResponse {
+  /// One page, from behind `after` on.
+  package func listKeys(
+    of tenant: String, after: String = ""
+  ) async throws(ClientError) -> Chatelaine_V1_ListKeysResponse {
     try await call(
       "ListKeys",
       Chatelaine_V1_ListKeysRequest.with {
         $0.tenant = tenant
+        $0.after = after
         $0.attribution = attribution
       })
   }

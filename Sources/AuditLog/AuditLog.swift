@@ -26,6 +26,7 @@ package final class AuditLog: Sendable {
   private let writerThread: WorkThread
   private let fillerThread: WorkThread
   private let segmentThread = Mutex<WorkThread?>(nil)
+  private let refusalThread = Mutex<WorkThread?>(nil)
   private let shared: Shared
 
   /// What threads share beside the mailbox.
@@ -34,12 +35,38 @@ package final class AuditLog: Sendable {
     let spare: Mutex<SpareSegment>
     let isPoisoned = Atomic<Bool>(false)
     let isRefusing = Atomic<Bool>(false)
+    /// Why the log last refused, and how often it began to.
+    let refusal = Mutex<(failure: StorageFailure?, count: Int)>((nil, 0))
+    let refusalSignal = Signal()
     let fillerSignal = Signal()
     let segmentSignal = Signal()
 
     init(head: Head, spare: SpareSegment) {
       self.head = Mutex(head)
       self.spare = Mutex(spare)
+    }
+
+    func refuses(_ failure: StorageFailure) {
+      guard !isRefusing.load(ordering: .relaxed) else { return }
+      refusal.withLock { $0 = (failure, $0.count + 1) }
+      isRefusing.store(true, ordering: .releasing)
+      refusalSignal.raise()
+    }
+
+    func accepts() {
+      if isRefusing.load(ordering: .relaxed) { isRefusing.store(false, ordering: .releasing) }
+    }
+
+    /// False where the log was closed meanwhile.
+    func waitUntilQuiet(milliseconds: Int) -> Bool {
+      var seen = -1
+      while true {
+        let (count, isRefusing) = (refusal.withLock { $0.count }, isRefusing.load(ordering: .acquiring))
+        if count == seen, !isRefusing { return true }
+        seen = isRefusing ? -1 : count
+        refusalSignal.pause(milliseconds: milliseconds)
+        guard !refusalSignal.isClosed else { return false }
+      }
     }
   }
 
@@ -64,6 +91,8 @@ package final class AuditLog: Sendable {
   package var isPoisoned: Bool { shared.isPoisoned.load(ordering: .acquiring) }
   /// Whether the last append was refused because the log could not be written, for instance on a full disk.
   package var isRefusing: Bool { shared.isRefusing.load(ordering: .acquiring) }
+  /// Why, where it was.
+  package var refusingBy: StorageFailure? { isRefusing ? shared.refusal.withLock { $0.failure } : nil }
 
   /// Queues entries and returns; `completion` runs on the writer's thread once they are durable or
   /// cannot be. It must be quick: the next batch waits for it.
@@ -127,6 +156,26 @@ package final class AuditLog: Sendable {
     }
   }
 
+  /// Has `tell` called on a thread of its own when the log begins to refuse, and with nil once it has taken entries
+  /// for `quietMilliseconds`: one pair of calls, however often it changes meanwhile. Called once at most.
+  package func onRefusing(
+    quietMilliseconds: Int = 1000, _ tell: @escaping @Sendable (StorageFailure?) -> Void
+  ) {
+    let shared = self.shared
+    refusalThread.withLock { thread in
+      precondition(thread == nil, "one teller a log")
+      thread = WorkThread(name: "audit-refusals") {
+        while true {
+          shared.refusalSignal.wait()
+          guard !shared.refusalSignal.isClosed else { return }
+          tell(shared.refusal.withLock { $0.failure })
+          guard shared.waitUntilQuiet(milliseconds: quietMilliseconds) else { return }
+          tell(nil)
+        }
+      }
+    }
+  }
+
   /// Writes what waits, then stops the threads.
   package func close() {
     mailbox.close()
@@ -135,6 +184,8 @@ package final class AuditLog: Sendable {
     fillerThread.join()
     shared.segmentSignal.close()
     segmentThread.withLock { $0 }?.join()
+    shared.refusalSignal.close()
+    refusalThread.withLock { $0 }?.join()
   }
 
   // MARK: Threads
@@ -221,10 +272,10 @@ private final class WriterDesk: @unchecked Sendable {
         batch[index].completion(.durable(receipt))
         delivered = index + 1
       }
-      shared.isRefusing.store(false, ordering: .releasing)
+      shared.accepts()
       return nil
     } catch {
-      if case .unavailable = error { shared.isRefusing.store(true, ordering: .releasing) }
+      if case .unavailable(let failure) = error { shared.refuses(failure) }
       let wasPoisoned = shared.isPoisoned.load(ordering: .relaxed)
       if case .poisoned = error { shared.isPoisoned.store(true, ordering: .releasing) }
       for submission in batch[delivered...] { submission.completion(.failed(error)) }

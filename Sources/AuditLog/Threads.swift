@@ -75,6 +75,19 @@ internal import Glibc
     monitor.unlock()
   }
 
+  /// Waits so long, or until closed, and lowers the flag.
+  func pause(milliseconds: Int) {
+    monitor.lock()
+    let slice = 50
+    var left = milliseconds
+    while left > 0, !closed {
+      monitor.wait(milliseconds: min(left, slice))
+      left -= slice
+    }
+    isRaised = false
+    monitor.unlock()
+  }
+
   /// Waits until raised or closed, or for so long.
   func wait(milliseconds: Int) {
     monitor.lock()

@@ -4,10 +4,18 @@ internal import Glibc
 
 /// Files of configuration, read whole and never beyond a bound.
 package enum ConfigurationFile {
+  /// Whose word a file may be.
+  package enum Owner: Sendable {
+    /// Root's, or that of the user who reads it: it says what is done here.
+    case own
+    /// Anybody's one user's: it says where a service is, and that service must be its owner's.
+    case anyone
+  }
+
   package static func read(
-    _ path: String, bytesMax: Int = Limits.configurationBytesMax
+    _ path: String, of owner: Owner = .own, bytesMax: Int = Limits.configurationBytesMax
   ) throws(ConfigurationError) -> [UInt8] {
-    try checkPlace(path)
+    try checkPlace(path, owner)
     guard let file = FileHandle(forReadingAtPath: path) else { throw Fault(nil, .unreadable).error(in: path) }
     defer { try? file.close() }
     let content: Data?
@@ -20,7 +28,7 @@ package enum ConfigurationFile {
   }
 
   /// Whoever can change the file decides what the service does; and opening a fifo would wait for a writer.
-  private static func checkPlace(_ path: String) throws(ConfigurationError) {
+  private static func checkPlace(_ path: String, _ allowed: Owner) throws(ConfigurationError) {
     let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
     guard let facts = try? FileManager.default.attributesOfItem(atPath: target) else {
       throw Fault(nil, .unreadable).error(in: path)
@@ -28,7 +36,8 @@ package enum ConfigurationFile {
     guard facts[.type] as? FileAttributeType == .typeRegular else { throw Fault(nil, .notAFile).error(in: path) }
     let mode = (facts[.posixPermissions] as? NSNumber)?.uintValue ?? 0o777
     let owner = (facts[.ownerAccountID] as? NSNumber)?.uint32Value
-    guard mode & 0o022 == 0, owner == 0 || owner == geteuid() else { throw Fault(nil, .notYours).error(in: path) }
+    let isOwned = allowed == .anyone || owner == 0 || owner == geteuid()
+    guard mode & 0o022 == 0, isOwned else { throw Fault(nil, .notYours).error(in: path) }
   }
 
   /// What a path in a file means: relative ones begin at the file's directory.

@@ -32,7 +32,6 @@ struct AdminActs: Sendable {
   }
 
   static let service = Array("chatelaine.v1.AdminService".utf8)
-  static let tenantsPageMax = 1000
 
   let service: KeyService
   /// What the process and its doors add to status.
@@ -67,8 +66,11 @@ struct AdminActs: Sendable {
   private func answer<Request: Attributed, Reply: Message>(
     _ payload: [UInt8], _: Request.Type, by caller: Caller, _ act: (Request, Asked) throws -> Reply
   ) throws -> Answer {
+    try checkOnce(payload)
     let request = try Request(serializedBytes: payload)
-    guard request.unknownFields.data.isEmpty else { throw CallFault.unknownField(0) }
+    for rest in [request.unknownFields, request.attribution.unknownFields] where !rest.data.isEmpty {
+      throw CallFault.unknownField(fieldNumber(rest.data))
+    }
     var tags = try RequestTags(request.attribution)
     let noted = NotedEntry()
     tags.noted = noted
@@ -93,8 +95,7 @@ struct AdminActs: Sendable {
     _ request: Chatelaine_V1_ListTenantsRequest, _ asked: Asked
   ) throws -> Chatelaine_V1_ListTenantsResponse {
     let after = request.after.isEmpty ? nil : try tenant(request.after)
-    let limit = request.limit == 0 ? Self.tenantsPageMax : min(Int(request.limit), Self.tenantsPageMax)
-    let page = try service.tenants(after: after, limit: limit, by: asked.caller, asked.tags)
+    let page = try service.tenants(after: after, limit: Self.pageLimit(request.limit), by: asked.caller, asked.tags)
     return .with {
       $0.next = page.next?.rawValue ?? ""
       $0.tenants = page.rows.map { row in
@@ -120,8 +121,17 @@ struct AdminActs: Sendable {
   private func listKeys(
     _ request: Chatelaine_V1_ListKeysRequest, _ asked: Asked
   ) throws -> Chatelaine_V1_ListKeysResponse {
-    let rows = try service.keys(of: tenant(request.tenant), by: asked.caller, asked.tags)
-    return .with { $0.keys = rows.map(Self.message) }
+    let after = request.after.isEmpty ? nil : try key(request.after)
+    let page = try service.keys(
+      of: tenant(request.tenant), after: after, limit: Self.pageLimit(request.limit), by: asked.caller, asked.tags)
+    return .with {
+      $0.keys = page.rows.map(Self.message)
+      $0.next = page.next?.rawValue ?? ""
+    }
+  }
+
+  private static func pageLimit(_ asked: UInt32) -> Int {
+    asked == 0 ? Limits.listPageMax : min(Int(asked), Limits.listPageMax)
   }
 
   private static func message(_ row: TenantKeyRow) -> Chatelaine_V1_Key {
@@ -206,6 +216,36 @@ extension WireReceipt {
   fileprivate init(_ entry: AppendedEntry, in epoch: EpochDescriptor) {
     self.init(logID: epoch.logID, epoch: epoch.epoch, sequence: entry.sequence, leafHash: entry.leafHash)
   }
+}
+
+/// Refuses a field that is given twice, of the request or of its attribution: no message of this door repeats any, and
+/// of two values an auditor would see one.
+private func checkOnce(_ payload: [UInt8]) throws(CallFault) {
+  let bytes = payload.span
+  var ranges = [0..<payload.count]
+  while let range = ranges.popLast() {
+    var seen: Set<Int> = []
+    var reader = ProtobufReader(range)
+    while let field = try next(&reader, bytes) {
+      guard seen.insert(field.number).inserted else { throw .duplicateField(field.number) }
+      let isWhole = range == 0..<payload.count
+      if isWhole, field.number == attributionField, case .bytes(let inner) = field.value { ranges.append(inner) }
+    }
+  }
+}
+
+/// Of every request.
+private let attributionField = 8
+
+private func next(_ reader: inout ProtobufReader, _ bytes: Span<UInt8>) throws(CallFault) -> ProtobufField? {
+  do throws(MalformedBytes) { return try reader.next(bytes) } catch { throw .malformed }
+}
+
+/// The number of the first field of a message; 0 where there is none.
+private func fieldNumber(_ message: Data) -> Int {
+  let bytes = [UInt8](message)
+  var reader = ProtobufReader(0..<bytes.count)
+  return ((try? reader.next(bytes.span)) ?? nil)?.number ?? 0
 }
 
 /// A request with an attribution.

@@ -122,12 +122,15 @@ final class DataDesk: Desk {
 
   /// Asks for all keys of a batch that are not at hand, at once; nil where none is missing.
   private func loadMissing(_ call: KeyCall, _ bytes: Span<UInt8>) -> Int? {
-    var missing: Set<KeyRequest> = []
-    for item in call.items where missing.count < loop.path.batchKeysMax {
-      if let request = loop.path.missingKey(for: bytes.extracting(item.body), of: call.tenant, by: caller) {
-        missing.insert(request)
-      }
+    var (named, last): (Set<KeyRequest>, KeyRequest?) = ([], nil)
+    // why: what the batch names beyond its bound is refused, and loading it would push out what it needs.
+    for item in call.items where named.count < loop.path.batchKeysMax {
+      let request = loop.path.neededKey(for: bytes.extracting(item.body), of: call.tenant, by: caller)
+      guard let request, request != last else { continue }
+      named.insert(request)
+      last = request
     }
+    let missing = named.filter { !loop.path.isAtHand($0) }
     for request in missing { loop.load(request, for: connection) }
     return missing.isEmpty ? nil : missing.count
   }

@@ -16,3 +16,33 @@ package struct DoorLimits: Sendable {
 
   package init() {}
 }
+
+/// How many connections each door may have, by what the process may open beside its log, its store and its threads.
+///
+/// Two users can take all of the data door's: what is left to the log, the store and the admin door is not theirs.
+package struct DescriptorBudget: Equatable, Sendable {
+  /// Descriptors that connections never get: store (12), log (8), sockets, keyring, policy, standard streams, and a
+  /// burst of connections on their way out.
+  private static let reserve = 64
+  private static let reservePerLoop = 8
+  /// Of each door, at least.
+  private static let connectionsMin = 8
+
+  package let data: Int
+  package let admin: Int
+
+  /// The fewest descriptors that a service can be run with.
+  package static func descriptorsMin(eventLoops: Int) -> Int {
+    reserve + reservePerLoop * eventLoops + 2 * connectionsMin
+  }
+
+  /// `wanted` for each door where that fits, else less, of which an eighth is the admin door's. nil: there are too few
+  /// descriptors.
+  package init?(descriptors: Int, connectionsMax wanted: Int, eventLoops: Int) {
+    guard descriptors >= Self.descriptorsMin(eventLoops: eventLoops) else { return nil }
+    let left = descriptors - Self.reserve - Self.reservePerLoop * eventLoops
+    let adminShare = max(Self.connectionsMin, left / 8)
+    data = min(wanted, max(left - wanted, left - adminShare))
+    admin = min(wanted, left - data)
+  }
+}

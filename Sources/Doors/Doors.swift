@@ -33,10 +33,12 @@ package final class Doors: Sendable {
   /// Opens the data door and the admin door. Blocks: for a main thread, before anyone calls.
   ///
   /// Sockets in `passed` are used where they are; the others are made, and taken away when the doors close.
-  /// `facts` is asked on the admin thread for every status call; it need not fill in the doors.
+  /// `facts` is asked on the admin thread for every status call; it need not fill in the doors. `adminLimits` are
+  /// `limits` where nothing else is said.
   package static func open(
     _ service: KeyService, data: DoorSocket, admin: DoorSocket, eventLoops: Int = 1, keysAtHandMax: Int = 2_000,
-    limits: DoorLimits = DoorLimits(), passed: PassedSockets = .none, facts: @escaping @Sendable () -> StatusFacts
+    limits: DoorLimits = DoorLimits(), adminLimits: DoorLimits? = nil, passed: PassedSockets = .none,
+    facts: @escaping @Sendable () -> StatusFacts
   ) throws -> Doors {
     let dataSocket = try data.open(passed)
     let adminSocket = try admin.open(passed)
@@ -46,7 +48,8 @@ package final class Doors: Sendable {
     let adminThread = NIOThreadPool(numberOfThreads: 1)
     threads.start()
     adminThread.start()
-    let (dataCount, adminCount) = (DoorCount(), DoorCount())
+    let adminLimits = adminLimits ?? limits
+    let (dataCount, adminCount) = (DoorCount(limits), DoorCount(adminLimits))
     let acts = AdminActs(service: service) {
       var facts = facts()
       facts.doors += [dataCount.facts("data", data.path), adminCount.facts("admin", admin.path)]
@@ -71,7 +74,7 @@ package final class Doors: Sendable {
     let first = Entrance(service: service, door: .data, limits: limits, count: dataCount, room: find) {
       DataDesk($0.room.data, $0.connection, $0.peer, $0.caller)
     }
-    let second = Entrance(service: service, door: .admin, limits: limits, count: adminCount, room: find) {
+    let second = Entrance(service: service, door: .admin, limits: adminLimits, count: adminCount, room: find) {
       AdminDesk(acts, $0.connection, $0.peer, $0.caller, thread: adminThread)
     }
     let listeners = [

@@ -60,10 +60,14 @@ struct Entrance: Sendable {
   private func seat(_ peer: Peer?, _ channel: any Channel) throws {
     guard let peer else { throw ChannelError.eof }
     let connection = Connection(limits: limits)
-    guard let number = count.enter(peer.principal.uid, limits) else { return turnAway(peer, channel, connection) }
+    guard let number = count.enter(peer.principal.uid) else { return turnAway(peer, channel, connection) }
     let room = room(channel.eventLoop)
     let caller = caller(peer, number)
-    connection.noteRefusal = { kind in room.refusals.add(kind, caller) }
+    let count = count
+    connection.noteRefusal = { kind in
+      count.turnedAway()
+      room.refusals.add(kind, caller)
+    }
     connection.attach(desk(Seat(room: room, connection: connection, peer: peer, caller: caller)))
     try channel.pipeline.syncOperations.addHandler(connection)
     room.enter(connection)
@@ -77,6 +81,7 @@ struct Entrance: Sendable {
   /// Says that there are too many, on the first stream a client uses, and hangs up.
   private func turnAway(_ peer: Peer, _ channel: any Channel, _ connection: Connection) {
     try? channel.pipeline.syncOperations.addHandler(connection)
+    count.turnedAway()
     room(channel.eventLoop).refusals.add(.busy, caller(peer, 0))
     let status = WireStatus(.busy, "There are too many connections: close some, then try again.", requestID: nil)
     connection.refuseOnceOpen(status)
@@ -112,12 +117,16 @@ final class DoorCount: Sendable {
     var total = 0
     var byUser: [UInt32: Int] = [:]
     var numbers: UInt64 = 0
+    var turnedAway: UInt64 = 0
   }
 
+  private let limits: DoorLimits
   private let state = Mutex(State())
 
+  init(_ limits: DoorLimits) { self.limits = limits }
+
   /// The new connection's number, or nil where there are too many.
-  func enter(_ uid: UInt32, _ limits: DoorLimits) -> UInt64? {
+  func enter(_ uid: UInt32) -> UInt64? {
     state.withLock { state in
       let mine = state.byUser[uid, default: 0]
       guard state.total < limits.connectionsMax, mine < limits.connectionsPerCallerMax else { return nil }
@@ -135,9 +144,14 @@ final class DoorCount: Sendable {
     }
   }
 
+  /// A connection, a call or a frame that was none or too much.
+  func turnedAway() { state.withLock { $0.turnedAway += 1 } }
+
   func facts(_ name: String, _ path: String) -> StatusFacts.Door {
-    let (connections, accepted) = state.withLock { ($0.total, $0.numbers) }
-    return StatusFacts.Door(name: name, path: path, connections: connections, accepted: accepted)
+    let now = state.withLock { $0 }
+    return StatusFacts.Door(
+      name: name, path: path, connections: now.total, connectionsMax: limits.connectionsMax, accepted: now.numbers,
+      turnedAway: now.turnedAway)
   }
 }
 

@@ -14,14 +14,10 @@ package struct StatusFacts: Sendable {
     package let name: String
     package let path: String
     package let connections: Int
+    package let connectionsMax: Int
     package let accepted: UInt64
-
-    package init(name: String, path: String, connections: Int, accepted: UInt64) {
-      self.name = name
-      self.path = path
-      self.connections = connections
-      self.accepted = accepted
-    }
+    /// Connections, calls and frames that were none or too much.
+    package let turnedAway: UInt64
   }
 
   package var softwareVersion: String
@@ -79,6 +75,8 @@ package struct StatusFacts: Sendable {
           $0.path = door.path
           $0.connections = UInt64(door.connections)
           $0.accepted = door.accepted
+          $0.connectionsMax = UInt64(door.connectionsMax)
+          $0.turnedAway = door.turnedAway
         }
       }
       $0.warnings = warnings + Self.warnings(status)
@@ -95,7 +93,7 @@ package struct StatusFacts: Sendable {
       $0.segment = head.segment
       $0.segmentUsedBytes = head.segmentUsedBytes
       $0.segmentBytes = head.segmentBytes
-      $0.accepting = !status.isLogPoisoned && !status.isLogRefusing
+      $0.accepting = !status.isLogPoisoned && status.logRefusedBy == nil
       $0.diskFreeBytes = diskFreeBytes
       $0.bytesPerEntry = logBytesPerEntry
       $0.bytesPerDay = logBytesPerDay
@@ -106,7 +104,7 @@ package struct StatusFacts: Sendable {
   private static func warnings(_ status: ServiceStatus) -> [String] {
     var warnings: [String] = []
     if status.isLogPoisoned { warnings.append("The log's disk failed a sync: nothing is answered until a restart.") }
-    if status.isLogRefusing { warnings.append("The log cannot be written, the disk may be full: nothing is answered.") }
+    if let failure = status.logRefusedBy { warnings.append(failure.refusalSentence) }
     if let halt = status.changesHaltedBy { warnings.append(halt.sentence) }
     for version in status.master?.versions ?? [] where version.state == .primary || version.state == .inUse {
       guard let fault = version.fault else { continue }

@@ -61,15 +61,16 @@ package final class DataPath {
     random.scrub()
   }
 
-  /// The key that decrypting an envelope needs and that is not at hand: for a door that gathers what a batch lacks
-  /// before it begins it. nil for what is refused in any case.
-  package func missingKey(for envelope: Span<UInt8>, of tenant: TenantID, by caller: Caller) -> KeyRequest? {
+  /// The key that decrypting an envelope needs: for a door that gathers what a batch lacks before it begins it. nil for
+  /// what is refused in any case.
+  package func neededKey(for envelope: Span<UInt8>, of tenant: TenantID, by caller: Caller) -> KeyRequest? {
     guard caller.grants.grant(.decrypt, someKeyOf: tenant) != nil, let selector = try? selector(of: envelope) else {
       return nil
     }
-    let request = KeyRequest.version(tenant, selector.key)
-    return keys.has(request, service.epochs) ? nil : request
+    return .version(tenant, selector.key)
   }
+
+  package func isAtHand(_ request: KeyRequest) -> Bool { keys.has(request, service.epochs) }
 
   /// Keys and refusals at hand.
   package var keysAtHand: Int { keys.count }

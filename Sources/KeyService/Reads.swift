@@ -12,8 +12,8 @@ package struct ServiceStatus: Sendable {
   package let master: MasterStatus?
   package let logHead: AuditLog.Head
   package let isLogPoisoned: Bool
-  /// The log cannot be written now: nothing that needs an entry is answered.
-  package let isLogRefusing: Bool
+  /// Why the log cannot be written now, and nothing that needs an entry is answered; nil where it can.
+  package let logRefusedBy: StorageFailure?
   /// Why no state change is taken until a restart; nil where all is well.
   package let changesHaltedBy: ServiceError?
   /// What was last found that is not as it should be; nil where all is well.
@@ -32,7 +32,7 @@ extension KeyService {
     return ServiceStatus(
       storeHead: storeHead, primaryMasterVersion: store.storeRow.primaryMasterVersion, master: try? masterStatus(),
       logHead: logHead,
-      isLogPoisoned: log.isPoisoned, isLogRefusing: log.isRefusing,
+      isLogPoisoned: log.isPoisoned, logRefusedBy: log.refusingBy,
       changesHaltedBy: changesHaltedBy ?? (store.isInPlace ? nil : Self.storeIsGone), fault: faults.last,
       policyEpoch: policyEpoch,
       policyRules: policy.rules.count)
@@ -70,27 +70,32 @@ extension KeyService {
     return (rows, ids.count < limit ? nil : ids.last)
   }
 
-  /// A tenant's keys that the caller may know of, in order of their names.
+  /// A tenant's keys that the caller may know of, in order of their names, a page of at most `limit`; and where the
+  /// next page begins, nil at the end.
   package func keys(
-    of tenant: TenantID, by caller: Caller, _ tags: RequestTags
-  ) throws(ServiceError) -> [TenantKeyRow] {
+    of tenant: TenantID, after: KeyName? = nil, limit: Int = Limits.listPageMax, by caller: Caller, _ tags: RequestTags
+  ) throws(ServiceError) -> (rows: [TenantKeyRow], next: KeyName?) {
     var subject = Subject(operation: .readKeys, tenant: tenant)
     try permit(&subject, caller.grants.grant(.keyList, someKeyOf: tenant), by: caller, tags)
-    let rows = try noting(subject, by: caller, tags) { () throws(Refusal) in
+    let page = try noting(subject, by: caller, tags) { () throws(Refusal) in
       _ = try activeTenant(tenant)
-      return try keyRows(of: tenant, for: caller)
+      return try keyPage(of: tenant, after: after, limit: limit, for: caller)
     }
     try noteRead(subject, by: caller, tags)
-    return rows
+    return page
   }
 
-  private func keyRows(of tenant: TenantID, for caller: Caller) throws(Refusal) -> [TenantKeyRow] {
+  private func keyPage(
+    of tenant: TenantID, after: KeyName?, limit: Int, for caller: Caller
+  ) throws(Refusal) -> (rows: [TenantKeyRow], next: KeyName?) {
+    let names = try lookUp { () throws(KeyStoreError) in
+      try store.keyNames(of: tenant, after: after, limit: limit)
+    }
     var rows: [TenantKeyRow] = []
-    for name in try lookUp({ () throws(KeyStoreError) in try store.keyNames(of: tenant) })
-    where caller.grants.grant(.keyList, tenant: tenant, key: name) != nil {
+    for name in names where caller.grants.grant(.keyList, tenant: tenant, key: name) != nil {
       rows.append(try existingKey(name, of: tenant))
     }
-    return rows
+    return (rows, names.count < limit ? nil : names.last)
   }
 
   private func noting<Value>(

@@ -123,12 +123,16 @@ extension KeyService {
 
   /// Opens log and store, checks each against the other, resolves what a crash left half done, and notes
   /// the start.
+  ///
+  /// `policyFile` is the file that the policy was read from: its hash is in the start's entry. `onRefusing` is told, on
+  /// a thread of its own, when the log begins to refuse entries, and nil when it takes them again.
   package static func open(
     storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(),
     masterKeys: MasterKeySet, refusedFiles: [UInt32: KeyringError] = [:],
-    policy: AccessPolicy = .empty, clock: LogClock = .system, keyring: ServiceKeyring? = nil,
-    revocationSecondsMax: Int = Limits.revocationSecondsMax,
+    policy: AccessPolicy = .empty, policyFile: [UInt8]? = nil, clock: LogClock = .system,
+    keyring: ServiceKeyring? = nil, revocationSecondsMax: Int = Limits.revocationSecondsMax,
     onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in },
+    onRefusing: (@Sendable (StorageFailure?) -> Void)? = nil,
     onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
   ) throws(StartError) -> (KeyService, StartReport) {
     try selfTest()
@@ -152,7 +156,8 @@ extension KeyService {
         report.masters = masters
         report.hasReadWholeLog = !isTold
         report.resolved = try service.resolve(history, holding: heldIntent)
-        try service.note(service.serviceEntry(.serviceStart))
+        try service.note(service.startEntry(policyFile))
+        if let onRefusing { log.onRefusing(onRefusing) }
         log.onNewSegment { [weak service] in service?.noteStoreState() }
         service.resumeRewrapping()
         return (service, report)
@@ -298,6 +303,14 @@ extension KeyService {
     entry.keyName = intent.keyName
     entry.requestID = intent.requestID
     entry.details = headDetails(intent: (intent.sequence, intent.leafHash))
+    return entry
+  }
+
+  /// `policyFile` is what the policy was read from, for its hash.
+  private func startEntry(_ policyFile: [UInt8]?) -> AuditEntry {
+    var entry = serviceEntry(.serviceStart)
+    if let policyFile { entry.details.append(.init(.policyHash, SHA256.hash(policyFile.span).bytes)) }
+    entry.details.sort { $0.tag < $1.tag }
     return entry
   }
 

@@ -1,6 +1,7 @@
 internal import ChatelainePrimitives
 package import ChatelaineVocabulary
 internal import GRDB
+internal import Glibc
 internal import Synchronization
 
 /// Wrapped keys and their states, in SQLite. Holds no key but the store's own, which MACs every row.
@@ -166,12 +167,15 @@ package final class KeyStore: Sendable {
     }
   }
 
-  /// Names of a tenant's keys, in order; refused where any record of a key is gone.
-  package func keyNames(of tenant: TenantID) throws(KeyStoreError) -> [KeyName] {
+  /// Names of a tenant's keys in order, a page at a time; refused where any record of a key is gone.
+  package func keyNames(
+    of tenant: TenantID, after: KeyName? = nil, limit: Int = Limits.listPageMax
+  ) throws(KeyStoreError) -> [KeyName] {
     let names = try translating("listing keys") {
       try pool.read {
         try String.fetchAll(
-          $0, sql: "SELECT name FROM tenant_keys WHERE tenant = ? ORDER BY name", arguments: [tenant.rawValue])
+          $0, sql: "SELECT name FROM tenant_keys WHERE tenant = ? AND name > ? ORDER BY name LIMIT ?",
+          arguments: [tenant.rawValue, after?.rawValue ?? "", limit])
       }
     }
     let found = try names.map { (name) throws(KeyStoreError) in
@@ -283,6 +287,15 @@ private struct RowSnapshot {
 /// Runs SQLite and turns what it throws into the store's own errors.
 func translating<Value>(_ doing: String, _ body: () throws -> Value) throws(KeyStoreError) -> Value {
   do { return try body() } catch let error as KeyStoreError { throw error } catch let error as DatabaseError {
+    guard error.resultCode != .SQLITE_CANTOPEN || hasDescriptorLeft() else { throw .noDescriptor(doing: doing) }
     throw .database(code: error.resultCode.rawValue, doing: doing)
   } catch { throw .database(code: 1, doing: doing) }
+}
+
+/// Whether the process may open a file: SQLite says only that it could not.
+private func hasDescriptorLeft() -> Bool {
+  let copy = dup(STDERR_FILENO)
+  guard copy >= 0 else { return errno != EMFILE }
+  _ = close(copy)
+  return true
 }

@@ -20,6 +20,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   case pragma(name: String, wanted: String, found: String)
   /// SQLite failed; its primary result code, and what was being done.
   case database(code: Int32, doing: String)
+  /// SQLite could not open a file, for the process has too many open.
+  case noDescriptor(doing: String)
   /// Another process held the write lock for too long: nothing was written.
   case busy
   /// The disk had no room for a change, which was taken back: the store is as it was.
@@ -73,6 +75,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
       "SQLite keeps \(name) at \(found) instead of \(wanted): check the filesystem of the store."
     case .database(let code, let doing):
       "SQLite failed with code \(code) while \(doing): check the disk and the store's permissions."
+    case .noDescriptor(let doing):
+      "The process had no descriptor left while \(doing): raise RLIMIT_NOFILE (LimitNOFILE=, ulimit -n)."
     case .busy: "Another process holds the key store's lock, so nothing was changed: find it and end it."
     case .full: "The key store's disk is full, and the change was taken back: make room, then try again."
     case .tampered(let record):

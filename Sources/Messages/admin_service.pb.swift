@@ -361,6 +361,12 @@ package nonisolated struct Chatelaine_V1_StatusResponse: @unchecked Sendable {
     /// connections since the start
     package var accepted: UInt64 = 0
 
+    /// that there may be at a time
+    package var connectionsMax: UInt64 = 0
+
+    /// connections, calls and frames since the start that were none or too much
+    package var turnedAway: UInt64 = 0
+
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
     package init() {}
@@ -440,7 +446,7 @@ package nonisolated struct Chatelaine_V1_ListTenantsRequest: Sendable {
   /// the last id of the page before; empty for the first
   package var after: String = String()
 
-  /// 1 to 1,000; 0 means 1,000
+  /// 1 to 1,000; 0, and what is more, means 1,000
   package var limit: UInt32 = 0
 
   package var attribution: Chatelaine_V1_Attribution {
@@ -464,7 +470,7 @@ package nonisolated struct Chatelaine_V1_ListTenantsResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// in order of their ids
+  /// in order of their ids; a page may be empty and not the last
   package var tenants: [Chatelaine_V1_Tenant] = []
 
   /// `after` of the next page; empty at the end
@@ -559,6 +565,12 @@ package nonisolated struct Chatelaine_V1_ListKeysRequest: Sendable {
 
   package var tenant: String = String()
 
+  /// the last name of the page before; empty for the first
+  package var after: String = String()
+
+  /// 1 to 1,000; 0, and what is more, means 1,000
+  package var limit: UInt32 = 0
+
   package var attribution: Chatelaine_V1_Attribution {
     get {_attribution ?? Chatelaine_V1_Attribution()}
     set {_attribution = newValue}
@@ -580,8 +592,11 @@ package nonisolated struct Chatelaine_V1_ListKeysResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// in order of their names
+  /// in order of their names; a page may be empty and not the last
   package var keys: [Chatelaine_V1_Key] = []
+
+  /// `after` of the next page; empty at the end
+  package var next: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1391,7 +1406,7 @@ nonisolated extension Chatelaine_V1_StatusResponse.Measure: SwiftProtobuf.Messag
 
 nonisolated extension Chatelaine_V1_StatusResponse.Door: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Chatelaine_V1_StatusResponse.protoMessageName + ".Door"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}path\0\u{1}connections\0\u{1}accepted\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}path\0\u{1}connections\0\u{1}accepted\0\u{3}connections_max\0\u{3}turned_away\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1403,6 +1418,8 @@ nonisolated extension Chatelaine_V1_StatusResponse.Door: SwiftProtobuf.Message, 
       case 2: try { try decoder.decodeSingularStringField(value: &self.path) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.connections) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.accepted) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.connectionsMax) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.turnedAway) }()
       default: break
       }
     }
@@ -1421,6 +1438,12 @@ nonisolated extension Chatelaine_V1_StatusResponse.Door: SwiftProtobuf.Message, 
     if self.accepted != 0 {
       try visitor.visitSingularUInt64Field(value: self.accepted, fieldNumber: 4)
     }
+    if self.connectionsMax != 0 {
+      try visitor.visitSingularUInt64Field(value: self.connectionsMax, fieldNumber: 5)
+    }
+    if self.turnedAway != 0 {
+      try visitor.visitSingularUInt64Field(value: self.turnedAway, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1429,6 +1452,8 @@ nonisolated extension Chatelaine_V1_StatusResponse.Door: SwiftProtobuf.Message, 
     if lhs.path != rhs.path {return false}
     if lhs.connections != rhs.connections {return false}
     if lhs.accepted != rhs.accepted {return false}
+    if lhs.connectionsMax != rhs.connectionsMax {return false}
+    if lhs.turnedAway != rhs.turnedAway {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1781,7 +1806,7 @@ nonisolated extension Chatelaine_V1_Key: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension Chatelaine_V1_ListKeysRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ListKeysRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tenant\0\u{2}\u{7}attribution\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tenant\0\u{1}after\0\u{1}limit\0\u{2}\u{5}attribution\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1790,6 +1815,8 @@ nonisolated extension Chatelaine_V1_ListKeysRequest: SwiftProtobuf.Message, Swif
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.tenant) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.after) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.limit) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._attribution) }()
       default: break
       }
@@ -1804,6 +1831,12 @@ nonisolated extension Chatelaine_V1_ListKeysRequest: SwiftProtobuf.Message, Swif
     if !self.tenant.isEmpty {
       try visitor.visitSingularStringField(value: self.tenant, fieldNumber: 1)
     }
+    if !self.after.isEmpty {
+      try visitor.visitSingularStringField(value: self.after, fieldNumber: 2)
+    }
+    if self.limit != 0 {
+      try visitor.visitSingularUInt32Field(value: self.limit, fieldNumber: 3)
+    }
     try { if let v = self._attribution {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     } }()
@@ -1812,6 +1845,8 @@ nonisolated extension Chatelaine_V1_ListKeysRequest: SwiftProtobuf.Message, Swif
 
   package static func ==(lhs: Chatelaine_V1_ListKeysRequest, rhs: Chatelaine_V1_ListKeysRequest) -> Bool {
     if lhs.tenant != rhs.tenant {return false}
+    if lhs.after != rhs.after {return false}
+    if lhs.limit != rhs.limit {return false}
     if lhs._attribution != rhs._attribution {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -1820,7 +1855,7 @@ nonisolated extension Chatelaine_V1_ListKeysRequest: SwiftProtobuf.Message, Swif
 
 nonisolated extension Chatelaine_V1_ListKeysResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ListKeysResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}keys\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}keys\0\u{1}next\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1829,6 +1864,7 @@ nonisolated extension Chatelaine_V1_ListKeysResponse: SwiftProtobuf.Message, Swi
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.keys) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.next) }()
       default: break
       }
     }
@@ -1838,11 +1874,15 @@ nonisolated extension Chatelaine_V1_ListKeysResponse: SwiftProtobuf.Message, Swi
     if !self.keys.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.keys, fieldNumber: 1)
     }
+    if !self.next.isEmpty {
+      try visitor.visitSingularStringField(value: self.next, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Chatelaine_V1_ListKeysResponse, rhs: Chatelaine_V1_ListKeysResponse) -> Bool {
     if lhs.keys != rhs.keys {return false}
+    if lhs.next != rhs.next {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -12,6 +12,8 @@ package enum Limits {
 
   /// Items of a batch call, and of its log entry.
   package static let batchItemsMax = 1024
+  /// Tenants or keys on one page of a list: a reply of about 100 KiB.
+  package static let listPageMax = 1000
   /// Different keys among the envelopes of one batch.
   package static let batchKeysMax = 512
   /// Rewrapping in the background: tenants a transaction, transactions between two checkpoints of the store, how much

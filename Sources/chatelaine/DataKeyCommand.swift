@@ -12,7 +12,7 @@ struct DataKeyCommand: ParsableCommand {
 struct DataKeyIssue: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "issue", abstract: "Makes a fresh 256-bit key, plain and wrapped, or wrapped only.",
-    discussion: "Prints the wrapped form (ch1.…), and the key in hexadecimal unless --key-out takes it.\n"
+    discussion: "Prints the wrapped form (ch1.…), and the key in hexadecimal unless --key-out takes it.\n\n"
       + exitCodesHelp)
 
   @Argument(help: "TENANT/KEY")

@@ -6,7 +6,7 @@ struct DecryptCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "decrypt",
     abstract: "Decrypts a file with an envelope, in either form, or with one in each line.",
-    discussion: "A file with plaintext is made with mode 0600.\n" + exitCodesHelp)
+    discussion: "A file with plaintext is made with mode 0600.\n\n" + exitCodesHelp)
 
   @Argument(help: "The tenant.")
   var tenant: String

@@ -5,7 +5,7 @@ internal import ChatelaineClient
 struct EncryptCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "encrypt", abstract: "Encrypts a file, or each of its lines, under a tenant's key.",
-    discussion: "At most 1 MiB a file, or a line: for more, see data-key issue.\n" + exitCodesHelp)
+    discussion: "At most 1 MiB a file, or a line: for more, see data-key issue.\n\n" + exitCodesHelp)
 
   @Argument(help: "TENANT/KEY")
   var name: KeyPath

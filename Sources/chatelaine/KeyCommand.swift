@@ -49,8 +49,14 @@ struct KeyList: AsyncParsableCommand {
   @OptionGroup var admin: AdminOptions
 
   func run() async throws {
-    let reply = try await admin.withService { try await $0.listKeys(of: tenant) }
-    for key in reply.keys { print(admin.json ? key.json(of: tenant).text : key.line(of: tenant)) }
+    try await admin.withService { service in
+      var after = ""
+      repeat {
+        let page = try await service.listKeys(of: tenant, after: after)
+        for key in page.keys { print(admin.json ? key.json(of: tenant).text : key.line(of: tenant)) }
+        after = page.next
+      } while !after.isEmpty
+    }
   }
 }
 

@@ -56,7 +56,7 @@ struct NewDirectory {
     return leftovers
   }
 
-  private var temporaryPrefix: String { ".\(name).init-" }
+  private var temporaryPrefix: String { ".\(prefix(of: name, bytesMax: 200)).init-" }
 
   /// Lends the directory under its other name; what `make` throws leaves nothing behind.
   func fill<Result>(_ make: (String) throws -> Result) throws -> Result {

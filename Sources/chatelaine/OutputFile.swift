@@ -25,7 +25,7 @@ final class OutputFile {
     let above = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     self.path = printable(path)
     name = slash.map { String(path[path.utf8.index(after: $0)...]) } ?? path
-    temporary = ".\(name.prefix(200)).chatelaine-\(String(UInt64.random(in: .min ... .max), radix: 36))"
+    temporary = ".\(prefix(of: name, bytesMax: 200)).chatelaine-\(String(UInt64.random(in: .min ... .max), radix: 36))"
     directory = unsafe open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard directory >= 0 else { throw Self.failure(.cannotCreate, self.path, errno) }
     do throws(Failure) {
@@ -89,4 +89,11 @@ final class OutputFile {
   private static func failure(_ status: ExitStatus, _ path: String, _ number: Int32) -> Failure {
     Failure(status, "\(path): it cannot be written (\(systemText(number))): mend that and try again")
   }
+}
+
+/// A name's beginning, of whole characters: for a name beside it, which must not be longer than a file's may be.
+func prefix(of name: String, bytesMax: Int) -> String {
+  var prefix = name[...]
+  while prefix.utf8.count > bytesMax { prefix.removeLast() }
+  return String(prefix)
 }

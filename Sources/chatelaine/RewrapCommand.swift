@@ -6,7 +6,7 @@ struct RewrapCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rewrap",
     abstract: "Moves an envelope or a wrapped data key, or one in each line, to its key's current version.",
-    discussion: "What is current already comes back as it was. No plaintext is shown.\n" + exitCodesHelp)
+    discussion: "What is current already comes back as it was. No plaintext is shown.\n\n" + exitCodesHelp)
 
   @Argument(help: "The tenant.")
   var tenant: String

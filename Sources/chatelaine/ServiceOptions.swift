@@ -14,28 +14,49 @@ struct ServerOptions: ParsableArguments {
   @Option(
     name: .customLong("server-uid"),
     help:
-      "The user that must be serving the socket. Without it: the owner of the configuration's keyring, or you."
+      "The user that must be serving the socket. Without it: the owner of the keyring that --config names, else you."
   )
   var uid: UInt32?
 
   /// Read only where it is named.
   func settings() throws -> ServiceConfiguration? {
     guard let config else { return nil }
-    return try ServiceConfiguration(ConfigurationFile.read(config), file: config, accounts: .system())
+    return try ServiceConfiguration(ConfigurationFile.read(config, of: .anyone), file: config, accounts: .system())
   }
 
   func identity(_ settings: ServiceConfiguration?) throws(Failure) -> ServerIdentity {
     if let uid { return .uid(uid) }
-    guard let directory = settings?.keyring.directory else { return .sameUserAsCaller }
+    guard let config, let settings else { return .sameUserAsCaller }
+    let server = try Self.owner(ofKeyring: settings.keyring.directory)
     var status = stat()
-    // why: whoever runs the service owns its keyring, or would not start; that needs no reading of it.
-    guard unsafe lstat(directory, &status) == 0 else {
+    // why: or whoever wrote a file could say that somebody else is to be trusted.
+    guard unsafe stat(config, &status) == 0, [0, geteuid(), server].contains(status.st_uid) else {
       throw Failure(
-        .noInput,
-        "\(printable(directory)): its owner, who runs the service, cannot be seen (\(systemText(errno))): give --server-uid N"
+        .noPermission,
+        "\(printable(config)): it is uid \(status.st_uid)'s, and its keyring is uid \(server)'s: give --server-uid N"
       )
     }
-    return .uid(status.st_uid)
+    return .uid(server)
+  }
+
+  /// Whoever runs the service owns its keyring, or would not start; that needs no reading of it. Where it cannot be seen
+  /// at all, the directory that hides it is that user's.
+  private static func owner(ofKeyring directory: String) throws(Failure) -> UInt32 {
+    var (path, status) = (directory, stat())
+    var isSeen = unsafe lstat(path, &status) == 0
+    let reason = errno
+    while !isSeen, errno == EACCES, let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+      path = String(path[..<slash])
+      isSeen = unsafe stat(path, &status) == 0
+    }
+    // why: root hides things for others.
+    guard isSeen, path == directory || status.st_uid != 0 else {
+      throw Failure(
+        .noInput,
+        "\(printable(directory)): its owner, who runs the service, cannot be seen (\(systemText(reason))): give --server-uid N"
+      )
+    }
+    return status.st_uid
   }
 }
 
@@ -68,7 +89,7 @@ struct AdminOptions: ParsableArguments {
   @OptionGroup var server: ServerOptions
   @OptionGroup var tags: TagOptions
 
-  @Flag(help: "Print one line of JSON.")
+  @Flag(help: "Print JSON: one line, or in a list one line for each.")
   var json = false
 
   /// Lends a connection to the admin service.
@@ -103,7 +124,9 @@ struct TagOptions: ParsableArguments {
 }
 
 private func parseRequestID(_ text: String) throws -> RequestID {
-  guard let id = RequestID(text) else { throw ValidationError("'\(text)' is not 32 hexadecimal digits") }
+  guard let id = RequestID(text) else {
+    throw ValidationError("'\(text)' is not 32 hexadecimal digits, at least one of them not 0")
+  }
   return id
 }
 

@@ -39,8 +39,8 @@ extension Chatelaine_V1_StatusResponse {
     }
     for door in doors {
       lines.append(
-        "door      \(printable(door.name)) \(printable(door.path)): \(door.connections) connections, \(door.accepted) so far"
-      )
+        "door      \(printable(door.name)) \(printable(door.path)): \(door.connections) of \(door.connectionsMax) connections, "
+          + "\(door.accepted) so far, \(door.turnedAway) refusals without an entry of their own")
     }
     for measure in measures {
       lines.append(
@@ -106,7 +106,7 @@ extension Chatelaine_V1_StatusResponse.Door {
   fileprivate var json: JSON {
     .object([
       ("name", .string(name)), ("path", .string(path)), ("connections", .number(connections)),
-      ("accepted", .number(accepted)),
+      ("connectionsMax", .number(connectionsMax)), ("accepted", .number(accepted)), ("turnedAway", .number(turnedAway)),
     ])
   }
 }

@@ -14,7 +14,8 @@ extension Chatelained {
     for measure in measures {
       print("\(measure.isHeld ? "held    " : "NOT HELD") \(measure.name.rawValue): \(measure.detail)")
     }
-    let policy = try readPolicy(settings)
+    if let bound = try descriptorBudget(settings).sentence(settings) { print("doors    \(bound)") }
+    let (policy, _) = try readPolicy(settings)
     print(
       "policy   \(policy.rules.count) rules\(policy.combinedRoles ? ", roles may be combined: for trying things out" : "")"
     )
@@ -38,9 +39,10 @@ extension Chatelained {
     guard fflush(nil) == 0 else { throw Failure(.inputOutput, "standard output cannot be written: its disk may be full") }
   }
 
-  func readPolicy(_ settings: ServiceConfiguration) throws(ConfigurationError) -> AccessPolicy {
-    try PolicyFile.parse(
-      ConfigurationFile.read(settings.policy), file: settings.policy, accounts: .system())
+  /// The policy, and the file that it stands in.
+  func readPolicy(_ settings: ServiceConfiguration) throws(ConfigurationError) -> (AccessPolicy, file: [UInt8]) {
+    let file = try ConfigurationFile.read(settings.policy)
+    return (try PolicyFile.parse(file, file: settings.policy, accounts: .system()), file)
   }
 
   /// The configuration of one service does not run with the log of another.

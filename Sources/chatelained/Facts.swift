@@ -25,12 +25,14 @@ final class Facts: Sendable {
   private let logDirectory: FilePlace
 
   init(
-    _ settings: ServiceConfiguration, _ keyringID: Identifier, _ measures: [Measure], _ service: KeyService
+    _ settings: ServiceConfiguration, _ keyringID: Identifier, _ measures: [Measure], _ service: KeyService,
+    _ budget: DescriptorBudget
   ) throws {
     var now = StatusFacts(
       softwareVersion: Chatelained.version, started: LogClock.system.wall(), processID: UInt32(getpid()),
       keyringID: keyringID, measures: measures)
     now.warnings = Self.warnings(settings)
+    if let bound = budget.sentence(settings) { now.warnings.append(bound) }
     facts = Mutex(now)
     start = Start(head: service.logHead, seconds: Self.seconds())
     self.service = service

@@ -18,23 +18,24 @@ extension Chatelained {
   /// signals until the end.
   func serve(_ settings: ServiceConfiguration, _ measures: [Measure]) throws {
     let signals = Signals()
-    raiseDescriptorLimit()
+    let budget = try descriptorBudget(settings)
     let (data, admin) = (DoorSocket(settings.dataSocket), DoorSocket(settings.adminSocket))
     let passed: PassedSockets
     do throws(DoorError) { passed = try .take(for: [data, admin]) } catch { throw Failure(error) }
-    let policy = try readPolicy(settings)
+    let (policy, policyFile) = try readPolicy(settings)
     let keyring = try openKeyring(settings)
     // why: before the first thread, for Landlock binds those that come after it.
     var measures = measures + [confineFiles(settings, keyring)]
-    let (service, report) = try open(settings, keyring, policy)
+    let (service, report) = try open(settings, keyring, policy, policyFile)
     tell("open", report, service)
     try checkName(settings, of: service.logHead.epoch.name)
-    let facts = try Facts(settings, keyring.keys.keyringID, measures, service)
+    let facts = try Facts(settings, keyring.keys.keyringID, measures, service, budget)
     let doors: Doors
     do {
       doors = try Doors.open(
         service, data: data, admin: admin, eventLoops: settings.eventLoops, keysAtHandMax: settings.keysAtHand,
-        limits: DoorLimits(settings), passed: passed
+        limits: DoorLimits(settings, connectionsMax: budget.data),
+        adminLimits: DoorLimits(settings, connectionsMax: budget.admin), passed: passed
       ) { facts.now() }
     } catch {
       service.close()
@@ -46,6 +47,7 @@ extension Chatelained {
     for measure in measures where !measure.isHeld {
       tellOperator("not held", [("measure", measure.name.rawValue), ("detail", measure.detail)])
     }
+    if let bound = budget.sentence(settings) { tellOperator("connections bounded", [("why", bound)]) }
     tellOperator("serving", [("data", settings.dataSocket.path), ("admin", settings.adminSocket.path)])
     var faults: [MasterFileFault] = []
     signals.forEachUntilStop(every: 60) {
@@ -78,7 +80,7 @@ extension Chatelained {
   }
 
   private func open(
-    _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ policy: AccessPolicy
+    _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ policy: AccessPolicy, _ policyFile: [UInt8]
   ) throws -> (KeyService, StartReport) {
     let storage: FileStorage
     do throws(StorageFailure) {
@@ -91,9 +93,9 @@ extension Chatelained {
       path: settings.keyring.directory, rules: .init(insecureExampleKeys: accepts(exampleKeysOf: settings)))
     return try KeyService.open(
       storePath: settings.store, log: storage, options: options, masterKeys: keyring.keys,
-      refusedFiles: keyring.refused, policy: policy,
+      refusedFiles: keyring.refused, policy: policy, policyFile: policyFile,
       keyring: ServiceKeyring(place, makesVersions: makesVersions(settings, keyring)),
-      onPoisoned: Self.endAfterFailedSync
+      onPoisoned: Self.endAfterFailedSync, onRefusing: Self.tellOfRefusing
     ) { fault in
       tellOperator("fault", [("times", "\(fault.times)"), ("what", fault.sentence)])
     }
@@ -105,6 +107,11 @@ extension Chatelained {
     tellOperator("the log's disk failed: ending", [("call", failure.call.rawValue), ("reason", failure.reason)])
     usleep(200_000)  // for the refusals to leave
     _exit(ExitStatus.inputOutput.rawValue)
+  }
+
+  private static func tellOfRefusing(_ failure: StorageFailure?) {
+    guard let failure else { return tellOperator("the log takes entries again", []) }
+    tellOperator("the log refuses", [("why", failure.refusalSentence)])
   }
 
   private func tell(_ event: String, _ report: StartReport, _ service: KeyService) {
@@ -192,16 +199,10 @@ extension DoorSocket {
 }
 
 extension DoorLimits {
-  fileprivate init(_ settings: ServiceConfiguration) {
+  /// One user's share stays what it is of the whole.
+  fileprivate init(_ settings: ServiceConfiguration, connectionsMax: Int) {
     self.init()
-    connectionsMax = settings.connectionsMax
-    connectionsPerCallerMax = settings.connectionsPerUserMax
+    self.connectionsMax = connectionsMax
+    connectionsPerCallerMax = max(1, settings.connectionsPerUserMax * connectionsMax / settings.connectionsMax)
   }
-}
-
-private func raiseDescriptorLimit() {
-  var limit = rlimit()
-  guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-  limit.rlim_cur = limit.rlim_max
-  _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
 }

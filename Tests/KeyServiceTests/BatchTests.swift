@@ -180,13 +180,15 @@ import Testing
       }
       #expect(output.isEmpty)
       // A door can ask beforehand, for all of a batch.
-      let missing = calls.path.missingKey(for: envelope.span, of: tenant("acme"), by: shop.caller)
-      #expect(missing == .version(tenant("acme"), try Envelope.parseHeader(envelope.span).key))
-      #expect(calls.path.missingKey(for: [1, 2].span, of: tenant("acme"), by: shop.caller) == nil)
-      #expect(calls.path.missingKey(for: envelope.span, of: tenant("acme"), by: .service) == nil)
+      let found = calls.path.neededKey(for: envelope.span, of: tenant("acme"), by: shop.caller)
+      let needed = try #require(found)
+      #expect(needed == .version(tenant("acme"), try Envelope.parseHeader(envelope.span).key))
+      #expect(!calls.path.isAtHand(needed))
+      #expect(calls.path.neededKey(for: [1, 2].span, of: tenant("acme"), by: shop.caller) == nil)
+      #expect(calls.path.neededKey(for: envelope.span, of: tenant("acme"), by: .service) == nil)
       #expect(try AuditEntry(parsing: batch.finish().bytes.span).items.isEmpty)
       #expect(try calls.decryptBatch([envelope], of: "acme") == [.success([1])])
-      #expect(calls.path.missingKey(for: envelope.span, of: tenant("acme"), by: shop.caller) == nil)
+      #expect(calls.path.isAtHand(needed))
     }
   }
 }

@@ -30,7 +30,7 @@ import Testing
       #expect(opened.version == 1)
       #expect(opened.fingerprint == before)
       #expect(try service.tenants(limit: 10, by: shop.caller, tags).rows.map(\.id) == [acme])
-      #expect(try service.keys(of: acme, by: shop.caller, tags).map(\.name) == [records])
+      #expect(try service.keys(of: acme, by: shop.caller, tags).rows.map(\.name) == [records])
     }
   }
 

@@ -68,4 +68,23 @@ import Testing
     #expect(try store.keyNames(of: tenant("gamma")).count == 2)
     #expect(try store.keyNames(of: tenant("nobody")).isEmpty)
   }
+
+  @Test func `pages of keys are in order, whole, and the tenant's own, and read every record once`() throws {
+    let more = ["k0", "k10", "z", "a.b", "a-b", "a_b"].map { TenantKeyRow.sample(acme, key($0)) }
+    for row in more { try bench.put(store, row, try row.versionRow(1)) }
+    let all = try store.keyNames(of: acme)
+    #expect(all.map(\.rawValue) == ["a-b", "a.b", "a_b", "k0", "k1", "k10", "k2", "z"])
+    let stamp = store.state.withLock { $0.swept[.key] }
+    var (pages, after): ([[KeyName]], KeyName?) = ([], nil)
+    repeat {
+      pages.append(try store.keyNames(of: acme, after: after, limit: 3))
+      after = pages.last?.last
+    } while pages.last?.count == 3
+    #expect(pages.map(\.count) == [3, 3, 2] && Array(pages.joined()) == all)
+    #expect(stamp != nil && store.state.withLock { $0.swept[.key] } == stamp)
+    try bench.sql("DELETE FROM tenant_keys WHERE tenant = 'acme' AND name = 'a-b'")
+    for after in [nil, key("k0"), key("z")] {
+      #expect(throws: KeyStoreError.self) { try store.keyNames(of: acme, after: after, limit: 3) }
+    }
+  }
 }

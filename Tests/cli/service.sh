@@ -114,6 +114,11 @@ sed 's/.$/!/' files/card.ch1 >bent; refuse 65 'DECRYPTION_FAILED: This is not th
 refuse 73 'No such file or directory' c encrypt acme/pay --in card --out files/none/x
 refuse 73 'names a directory' c encrypt acme/pay --in card --out files/
 ln -s kept files/link; refuse 73 'files/link: it is a link' c encrypt acme/pay --in card --out files/link
+long=$(printf 'ä%.0s' $(seq 127)); mkdir wide
+expect 0 '' c encrypt acme/pay --in card --out "wide/$long"
+expect 0 '4111' c decrypt acme --in "wide/$long"
+check 'a name of 254 bytes, and nothing beside it' "$long" "$(ls wide)"
+refuse 73 'File name too long' c encrypt acme/pay --in card --out "wide/${long}ä"
 mkfifo files/pipe; refuse 73 'device' c encrypt acme/pay --in card --out files/pipe
 refuse 73 '/dev/null: it is a link, a directory or a device' c encrypt acme/pay --in card --out /dev/null
 check '/dev/null is a device still' c "$(stat -c %A /dev/null | cut -c1)"

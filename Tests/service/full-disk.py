@@ -116,6 +116,21 @@ def check_after(check, house, name, acks, journal, refused, fills=1):
         name, len(journal.acks), len(journal.refused), in_flight, gone, lost), flush=True)
 
 
+def told(house, event):
+    return [one for one in house.printed().splitlines() if " %s" % event in one]
+
+
+def check_told(check, house, name, times, why):
+    """The daemon's own output has a line for each beginning and each end, whatever is refused in between."""
+    until = time.monotonic() + 10
+    while len(told(house, "the log takes entries again")) < len(told(house, "the log refuses")) and time.monotonic() < until:
+        time.sleep(0.1)
+    began, ended = told(house, "the log refuses"), told(house, "the log takes entries again")
+    check(1 <= len(began) <= 3 * times and len(ended) == len(began), "%s: told %d times, and its end %d times" % (
+        name, len(began), len(ended)))
+    check(all(why in one for one in began), "%s: told as %s" % (name, began[:1]))
+
+
 # MARK: Space
 
 def full_tmpfs(check):
@@ -152,6 +167,7 @@ def full_tmpfs(check):
             subprocess.run(["mount", "-o", "remount,size=64m", house.log], check=True)
             time.sleep(0.2)
             check_serving(check, house, name, slowest)
+            check_told(check, house, name, fills, "its disk is full")
             check_after(check, house, name, acks, journal, refused, fills)
             print("    served again within %.3f s of space" % slowest)
         finally:
@@ -175,6 +191,7 @@ def file_size_limit(check):
         seconds = seconds_until_served(house, lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, old))
         journal = load.end(stop=True)
         check_serving(check, house, name, seconds)
+        check_told(check, house, name, 1, "RLIMIT_FSIZE")
         check_after(check, house, name, acks, journal, refused)
 
 

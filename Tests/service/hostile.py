@@ -110,6 +110,7 @@ def frames(scene):
     check(caller.receive().code == "INVALID_REQUEST", "row 1: a stream of the server's")
     for kind in (0, 2, 3, 99):
         caller.frame(b"whatever", kind=kind)
+        scene.count("malformed")
     check(caller.decrypt("acme", scene.envelope, CONTEXT).ok, "row 5: frames of other kinds are passed over")
     whole = request(DATA, "Decrypt", Data.message("acme", None, scene.envelope, CONTEXT))
     padding = MESSAGE_BYTES_MAX - len(whole) - 5

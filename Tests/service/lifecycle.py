@@ -146,6 +146,8 @@ def reload(check, house):
     said = house.printed().count("policy not reloaded")
     house.process.send_signal(signal.SIGHUP)
     check(wait_for(lambda: house.printed().count("policy not reloaded") > said), "row 60: SIGHUP, no policy")
+    started = [one["details"].get("policy-hash") for one in house.entries() if one["operation"] == "service-start"]
+    check(started[-1] == policy_hash(good), "row 60: a start names the file of its policy: %s" % started)
     refused = policy_entries(house)
     check(not any(one["outcome"] == "ok" for one in refused), "row 60: no entry says that there is a new policy")
     check(len(refused) == 5 and all(one["outcome"] == "failed" for one in refused), "row 60: each refused one has an entry")

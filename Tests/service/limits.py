@@ -5,6 +5,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -273,7 +274,8 @@ def resident_peak(scene, seconds):
 
 
 def stalled_log(scene):
-    """While the log's disk stands still, a connection holds 8 MiB of replies and a few more, not all it can ask for."""
+    """While the log's disk stands still, a connection holds 8 MiB of replies and a few more, not all it can ask for; and
+    longer than a frame may take: what the service does not read of it is not held against it."""
     if os.getuid() != 0 or not shutil.which("strace"):
         print("skipped: a log that stands still needs root and strace")
         return
@@ -288,7 +290,7 @@ def stall(scene):
     message = Data.message("acme", None, caller.encrypt("acme", "pay", text, CONTEXT)[1], CONTEXT)
     before = resident_peak(scene, 0.1)
     tracer = subprocess.Popen(["strace", "-f", "-q", "-o", os.devnull, "-p", str(pid), "-e", "trace=fdatasync",
-                               "-e", "inject=fdatasync:delay_enter=4000000"])
+                               "-e", "inject=fdatasync:delay_enter=9000000"])
     try:
         until = time.monotonic() + 10
         while "TracerPid:\t0\n" in open("/proc/%d/status" % pid).read() and time.monotonic() < until:
@@ -300,6 +302,7 @@ def stall(scene):
         sender = threading.Thread(target=send)
         sender.start()
         held = resident_peak(scene, 3) - before
+        seconds, code = half_a_frame(scene, 8)
     finally:
         tracer.terminate()
         tracer.wait(20)
@@ -307,8 +310,22 @@ def stall(scene):
     sender.join()
     caller.close()
     scene.check(right == count, "a log that stood still: %d of %d replies came" % (right, count))
+    what = "a log that stands still: one that owes the rest of a frame is told %s after %.1f s" % (code, seconds)
+    scene.check(code == "DEADLINE_EXCEEDED" and seconds < 8, "the control did not fail: " + what)
     scene.check(held < 24 << 10, "a log that stands still: %d KiB held for a connection" % held)
     scene.check(held > 2 << 10, "the control did not fail: replies are held, %d KiB" % held)
+
+
+def half_a_frame(scene, wait):
+    """While the service reads from a caller, the rest of its frame is the caller's to send."""
+    caller, began, code = scene.caller(timeout=wait), time.monotonic(), None
+    caller.send_raw(struct.pack(">IIBB", 1000, 1, 1, 0) + bytes(10))
+    try:
+        code = caller.receive().code
+    except (EOFError, OSError) as error:
+        code = repr(error)
+    caller.close()
+    return time.monotonic() - began, code
 
 
 def processor_seconds(house):

@@ -1,0 +1,38 @@
+internal import ChatelaineConfiguration
+internal import ChatelaineDoors
+internal import ChatelaineExits
+internal import Glibc
+
+/// Raises the process's limit of open files as far as it may, and gives what each door may have of it.
+func descriptorBudget(_ settings: ServiceConfiguration) throws(Failure) -> DescriptorBudget {
+  let descriptors = raiseDescriptorLimit()
+  if let budget = DescriptorBudget(
+    descriptors: descriptors, connectionsMax: settings.connectionsMax, eventLoops: settings.eventLoops)
+  {
+    return budget
+  }
+  let least = DescriptorBudget.descriptorsMin(eventLoops: settings.eventLoops)
+  throw Failure(
+    .configuration,
+    "The process may open \(descriptors) files and needs \(least): raise RLIMIT_NOFILE (LimitNOFILE=, ulimit -Hn).")
+}
+
+/// What it is now.
+private func raiseDescriptorLimit() -> Int {
+  let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+  var limit = rlimit()
+  guard unsafe getrlimit(resource, &limit) == 0 else { return 1024 }
+  var raised = limit
+  raised.rlim_cur = limit.rlim_max
+  if unsafe setrlimit(resource, &raised) == 0 { limit = raised }
+  return Int(clamping: limit.rlim_cur)
+}
+
+extension DescriptorBudget {
+  /// Where the doors have less than the configuration says.
+  func sentence(_ settings: ServiceConfiguration) -> String? {
+    guard data < settings.connectionsMax || admin < settings.connectionsMax else { return nil }
+    return "connections-max is \(settings.connectionsMax), and RLIMIT_NOFILE lets the data door have \(data), "
+      + "the admin door \(admin): raise it (LimitNOFILE=, ulimit -Hn), or lower connections-max."
+  }
+}
