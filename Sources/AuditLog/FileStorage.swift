@@ -6,7 +6,7 @@ package final class FileStorage: LogStorage {
   package let path: String
   package let sectorBytes: Int
   private let directory: Int32
-  private let lock: Int32
+  private let lock: WriterLock?
 
   /// What a directory is opened for.
   package enum Use: Sendable {
@@ -29,41 +29,28 @@ package final class FileStorage: LogStorage {
     self.directory = directory
     let sector = ch_physical_sector_bytes(directory)
     sectorBytes = sector == 512 ? 512 : 4096
-    lock = Self.openLock(directory, for: use)
-    guard use != .reading else { return }
-    // why: "another service has it" is only said where one has.
-    guard lock >= 0 || use == .checking && errno == ENOENT else {
-      throw StorageFailure(.create, path: path + "/lock", errno: errno)
+    guard use != .reading else {
+      lock = nil
+      return
     }
-    // why: both. The directory's own lock cannot be deleted while it is held; the file's is what readers look at.
-    for file in [directory, lock] where file >= 0 && ch_lock_exclusively(file) != 0 {
-      throw StorageFailure(.lock, path: path, errno: errno, holder: ch_lock_holder(file))
-    }
-  }
-
-  private static func openLock(_ directory: Int32, for use: Use) -> Int32 {
-    let flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK
-    return switch use {
-    case .reading: -1
-    case .writing: unsafe openat(directory, "lock", O_RDWR | O_CREAT | flags, 0o600)
-    case .checking: unsafe openat(directory, "lock", O_RDONLY | flags)
+    do throws(StorageFailure) {
+      let names = try Self.list(directory, path: path)
+      try LogPlace.check(directory, path: path, names)
+      lock = try WriterLock(directory, path: path, names, for: use)
+    } catch {
+      close(directory)
+      throw error
     }
   }
 
-  deinit {
-    if lock >= 0 { close(lock) }
-    close(directory)
-  }
+  deinit { close(directory) }
 
   /// Whether a service holds the writer's lock.
-  package var isBeingWritten: Bool {
-    let file = unsafe openat(directory, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-    guard file >= 0 else { return false }
-    defer { close(file) }
-    return flock(file, LOCK_SH | LOCK_NB) != 0
-  }
+  package var isBeingWritten: Bool { WriterLock.isHeld(in: directory) }
 
-  package func list() throws(StorageFailure) -> [String] {
+  package func list() throws(StorageFailure) -> [String] { try Self.list(directory, path: path) }
+
+  private static func list(_ directory: Int32, path: String) throws(StorageFailure) -> [String] {
     let copy = unsafe openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard copy >= 0, let stream = unsafe fdopendir(copy) else {
       throw StorageFailure(.list, path: path, errno: errno)

@@ -4,6 +4,14 @@ internal import CLinux
 package struct StorageFailure: Error, Equatable, Sendable {
   package enum Call: String, Sendable {
     case open, create, read, write, sync, truncate, rename, remove, list, lock
+    /// What is there may be written by others than the service.
+    case place
+  }
+
+  /// Of a place: why others may write there.
+  package enum Place: Equatable, Sendable {
+    case owner(UInt32, ours: UInt32)
+    case mode(UInt32)
   }
 
   package let call: Call
@@ -11,20 +19,45 @@ package struct StorageFailure: Error, Equatable, Sendable {
   package let errno: Int32
   /// Of a lock: the process that has it, 0 where that is not known.
   package let holder: Int32
+  /// nil but for `place`.
+  package let place: Place?
 
   package init(_ call: Call, path: String, errno: Int32, holder: Int32 = 0) {
     self.call = call
     self.path = path
     self.errno = errno
     self.holder = holder
+    place = nil
   }
+
+  package init(_ place: Place, path: String) {
+    call = .place
+    self.path = path
+    errno = 0
+    holder = 0
+    self.place = place
+  }
+
+  /// Whether it is a matter of permissions, and not of the disk.
+  package var isOfPermission: Bool { place != nil || errno == 13 || errno == 1 }
 
   /// What is wrong, in words.
   package var reason: String {
     switch (call, errno) {
+    case (.place, _): place?.words ?? ""
     case (.open, 40): "it is a symbolic link: put the file itself there"
     case (.open, 22): "it is no regular file: put the file itself there"
     default: unsafe String(cString: ch_error_text(errno))
+    }
+  }
+}
+
+extension StorageFailure.Place {
+  fileprivate var words: String {
+    switch self {
+    case .owner(let owner, let ours):
+      "it belongs to uid \(owner), and this process is uid \(ours): chown it, or run as its owner"
+    case .mode(let mode): "it has mode 0\(String(mode, radix: 8)) and lets others write: chmod go-w"
     }
   }
 }

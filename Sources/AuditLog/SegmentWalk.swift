@@ -8,6 +8,8 @@ package enum LogError: Error, Equatable, Sendable {
   case noLog(path: String)
   /// The bytes are not a log as it was written: never repaired, never guessed.
   case corrupt(LogFault, file: String)
+  /// Well formed, and from here on of a version that this build does not read: not judged, never written to.
+  case unsupported(LogFault, file: String)
 }
 
 /// Where the frames of a segment end, and what stands behind them.
@@ -67,6 +69,7 @@ struct SegmentWalk {
         isSecondLook = false
       } catch {
         guard case .corrupt(let fault, _) = error else { throw error }
+        if case .unsupportedFrame = fault.kind { throw .unsupported(fault, file: name) }
         if let tail = try judgeTail(verifier, fault, isFinal: isSecondLook) {
           return SegmentEnd(end: offset, lastFrame: lastFrame, tail: tail)
         }

@@ -84,7 +84,7 @@ package struct ChainVerifier: Sendable {
     switch header.kind {
     case .entries: try entries(header, bytes, end: end, offset: offset, visit: visit)
     case .seal: try seal(header, bytes, end: end, offset: offset)
-    case .signedNote, .purged: throw fault(.unsupportedFrame, offset)
+    case .signedNote, .purged: throw reserved(header, bytes, offset: offset)
     }
     nextFrame += 1
     fileHash.update(bytes)
@@ -157,6 +157,15 @@ package struct ChainVerifier: Sendable {
       throw fault(.entryChanged, offset, sequence: first + UInt64(index - 1))
     }
     guard trailerMatches else { throw fault(.trailer, offset, sequence: first + UInt64(entries.count - 1)) }
+  }
+
+  // MARK: Frames of later versions
+
+  /// Why a frame of a reserved kind is not read: because it is one, or because it is none.
+  private func reserved(_ header: Frame.Header, _ bytes: Span<UInt8>, offset: UInt64) -> LogFault {
+    guard let segment else { preconditionFailure("a frame outside a segment") }
+    let isWhole = Frame.selfContained(bytes, alignment: segment.alignment, frameBytesMax: segment.frameBytesMax) != nil
+    return fault(isWhole ? .unsupportedFrame(header.kind) : .trailer, offset)
   }
 
   // MARK: Seals

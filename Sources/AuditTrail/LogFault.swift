@@ -27,8 +27,8 @@ package struct LogFault: Error, Equatable, Sendable {
     case sealFileHash
     case afterSeal
     case notSealed
-    /// A frame kind of the format that this build does not read.
-    case unsupportedFrame
+    /// A whole frame of a kind that the format keeps for later versions.
+    case unsupportedFrame(Frame.Kind)
     /// The file ends, or its frames, before a frame or head that exists elsewhere.
     case behindKnownHead
     /// Bytes that are not zero beyond any frame that can have been in flight.
@@ -75,7 +75,7 @@ extension LogFault.Kind {
     case .frameLength: "the frame is longer than the segment allows"
     case .trailer: "the frame's trailer does not match its content"
     case .padding: "bytes behind the frame are not zero"
-    case .entry(let fault): "the entry is not well formed (\(fault))"
+    case .entry(let fault): "the entry is not well formed (\(fault.words))"
     case .entryLength: "the entry's length is wrong"
     case .entrySequence: "the entry's sequence is not the next one"
     case .entryChanged: "the entry was changed: its hash is not the one its successor names"
@@ -84,10 +84,38 @@ extension LogFault.Kind {
     case .sealFileHash: "the seal names another file hash than the file has"
     case .afterSeal: "bytes behind the seal are not zero"
     case .notSealed: "the segment has a successor but no seal"
-    case .unsupportedFrame: "a frame is of a kind that this version does not read"
+    case .unsupportedFrame(let kind):
+      "the frame is of kind \(kind.rawValue) (\(kind.words)), which this version does not read"
     case .behindKnownHead: "the log ends before a head that is known from elsewhere: it was cut or rolled back"
     case .bytesBeyondTear: "there are bytes beyond what an interrupted write can leave"
     case .frameBehindDamage: "a damaged place is followed by a whole frame"
+    }
+  }
+}
+
+extension Frame.Kind {
+  fileprivate var words: String {
+    switch self {
+    case .entries: "entries"
+    case .signedNote: "signed note"
+    case .seal: "seal"
+    case .purged: "purged entries"
+    }
+  }
+}
+
+extension EntryFault {
+  fileprivate var words: String {
+    switch self {
+    case .length: "it is shorter than its fields say, or longer"
+    case .version: "its version is not 1"
+    case .entryClass: "its class is unknown"
+    case .itemCount: "it has too many items"
+    case .tenant: "its tenant is no tenant id"
+    case .keyName: "its key name is none"
+    case .principal: "its principal is too long"
+    case .subjectDigest: "its subject digest is neither 0 nor 16 bytes"
+    case .detail: "its detail breaks the rules"
     }
   }
 }

@@ -1,13 +1,16 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 int ch_hold_standard_descriptors(void) {
   for (int fd = 0; fd <= 2; fd++) {
@@ -55,6 +58,41 @@ unsigned ch_physical_sector_bytes(int fd) {
 
 int ch_lock_exclusively(int fd) { return flock(fd, LOCK_EX | LOCK_NB); }
 
+int ch_is_open_for_writing(int fd) {
+  struct statfs disk;
+  if (fstatfs(fd, &disk) != 0) return -1;
+  // NFS and SMB say EAGAIN also where they have no delegation or oplock of the server to base a lease on.
+  switch ((unsigned long)disk.f_type & 0xffffffffUL) {
+  case 0x6969UL:
+  case 0x517bUL:
+  case 0xff534d42UL:
+  case 0xfe534d42UL: errno = EOPNOTSUPP; return -1;
+  }
+  // Whoever breaks the lease makes the kernel send a signal: one that ends nobody.
+  fcntl(fd, F_SETSIG, SIGURG);
+  if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN ? 1 : -1;
+  fcntl(fd, F_SETLEASE, F_UNLCK);
+  return 0;
+}
+
+int ch_is_at(int fd, int directory, const char *name) {
+  struct statx held, found;
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_INO, &held) != 0) return 0;
+  if (statx(directory, name, AT_SYMLINK_NOFOLLOW, STATX_INO, &found) != 0) return 0;
+  return held.stx_ino == found.stx_ino && held.stx_dev_major == found.stx_dev_major &&
+         held.stx_dev_minor == found.stx_dev_minor;
+}
+
+int ch_owner_and_mode(int directory, const char *name, unsigned *owner, unsigned *mode) {
+  struct statx status;
+  // Not fstat, as above.
+  int flags = AT_SYMLINK_NOFOLLOW | (name[0] == 0 ? AT_EMPTY_PATH : 0);
+  if (statx(directory, name, flags, STATX_UID | STATX_MODE | STATX_TYPE, &status) != 0) return -1;
+  *owner = status.stx_uid;
+  *mode = status.stx_mode;
+  return 0;
+}
+
 int ch_lock_holder(int fd) {
   struct statx status;
   if (statx(fd, "", AT_EMPTY_PATH, STATX_INO, &status) != 0) return 0;
@@ -86,6 +124,10 @@ int ch_rename_without_replacing(const char *from, const char *to) {
 
 int ch_rename_within_without_replacing(int directory, const char *from, const char *to) {
   return renameat2(directory, from, directory, to, RENAME_NOREPLACE);
+}
+
+int ch_open_place(int directory, const char *name) {
+  return openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
 
 int ch_open_parent(int directory) { return openat(directory, "..", O_PATH | O_DIRECTORY | O_CLOEXEC); }

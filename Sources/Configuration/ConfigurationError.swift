@@ -10,6 +10,7 @@ package struct ConfigurationError: Error, Equatable, Sendable {
 
   package enum Problem: Equatable, Sendable {
     case unreadable
+    case notPermitted
     /// A fifo, a device, a directory.
     case notAFile
     /// Its group or others may write to it, or it is another user's.

@@ -16,23 +16,27 @@ package enum ConfigurationFile {
     _ path: String, of owner: Owner = .own, bytesMax: Int = Limits.configurationBytesMax
   ) throws(ConfigurationError) -> [UInt8] {
     try checkPlace(path, owner)
-    guard let file = FileHandle(forReadingAtPath: path) else { throw Fault(nil, .unreadable).error(in: path) }
-    defer { try? file.close() }
-    let content: Data?
-    do { content = try file.read(upToCount: bytesMax + 1) } catch {
-      throw Fault(nil, .unreadable).error(in: path)
+    let content = try reading(path) {
+      let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+      defer { try? file.close() }
+      return try file.read(upToCount: bytesMax + 1)
     }
     let bytes = [UInt8](content ?? Data())
     guard bytes.count <= bytesMax else { throw Fault(nil, .tooLarge(limitBytes: bytesMax)).error(in: path) }
     return bytes
   }
 
+  private static func reading<Result>(_ path: String, _ body: () throws -> Result) throws(ConfigurationError) -> Result {
+    do { return try body() } catch {
+      let isForbidden = (error as? CocoaError)?.code == .fileReadNoPermission
+      throw Fault(nil, isForbidden ? .notPermitted : .unreadable).error(in: path)
+    }
+  }
+
   /// Whoever can change the file decides what the service does; and opening a fifo would wait for a writer.
   private static func checkPlace(_ path: String, _ allowed: Owner) throws(ConfigurationError) {
     let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-    guard let facts = try? FileManager.default.attributesOfItem(atPath: target) else {
-      throw Fault(nil, .unreadable).error(in: path)
-    }
+    let facts = try reading(path) { try FileManager.default.attributesOfItem(atPath: target) }
     guard facts[.type] as? FileAttributeType == .typeRegular else { throw Fault(nil, .notAFile).error(in: path) }
     let mode = (facts[.posixPermissions] as? NSNumber)?.uintValue ?? 0o777
     let owner = (facts[.ownerAccountID] as? NSNumber)?.uint32Value

@@ -5,6 +5,7 @@ extension ConfigurationError.Problem {
   var sentence: String {
     switch self {
     case .unreadable: "the file cannot be read: check its path and its permissions"
+    case .notPermitted: "the file may not be read (Permission denied): check its permissions and those of its directories"
     case .notAFile: "this is no file: name a regular one"
     case .notYours:
       "others may change the file: it must be root's or the service's own, with no write permission for group and others"

@@ -15,3 +15,10 @@ package enum ExitStatus: Int32, Sendable {
   case noPermission = 77
   case configuration = 78
 }
+
+extension ExitStatus {
+  /// Of a file that is there and cannot be read, in every command: what a permission forbids is not the disk's fault.
+  package init(readingFailedWith errno: Int32) {
+    self = errno == 13 || errno == 1 ? .noPermission : .inputOutput  // EACCES, EPERM
+  }
+}

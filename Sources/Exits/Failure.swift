@@ -33,7 +33,13 @@ package struct Failure: Error {
 }
 
 extension ConfigurationError {
-  fileprivate var exitStatus: ExitStatus { problem == .unreadable ? .noInput : .configuration }
+  fileprivate var exitStatus: ExitStatus {
+    switch problem {
+    case .unreadable: .noInput
+    case .notPermitted: .noPermission
+    default: .configuration
+    }
+  }
 }
 
 extension KeyringError {
@@ -45,7 +51,7 @@ extension KeyringError {
     case .insideStore, .storeInside, .exampleKeys, .notExampleKeys, .exampleKeysAreFixed, .testBuild: .configuration
     case .notEmpty, .parentMissing, .versionTaken, .versionsExhausted, .unwritable: .cannotCreate
     case .versionDiffersFromName, .twoKeyrings, .passphraseTooShort: .data
-    case .unreadable: .inputOutput
+    case .unreadable(_, let errno): ExitStatus(readingFailedWith: errno)
     case .content(_, let refusal): refusal.exitStatus
     }
   }
@@ -67,7 +73,7 @@ extension PassphraseError {
     case .empty, .tooLong, .differs: .data
     case .descriptorIsTerminal, .credentialName: .usage
     case .noCredentialsDirectory, .noTerminal, .credentialUnreadable: .noInput
-    case .unreadable: .inputOutput
+    case .unreadable(let errno): ExitStatus(readingFailedWith: errno)
     }
   }
 }
@@ -76,19 +82,24 @@ extension LogError {
   fileprivate var exitStatus: ExitStatus {
     switch self {
     case .corrupt: .data
-    case .storage(let failure) where failure.call == .open: .noInput
+    case .unsupported: .configuration
+    case .storage(let failure) where failure.place != nil: .noPermission
+    case .storage(let failure) where failure.call == .open && !failure.isOfPermission: .noInput
     case .noLog: .noInput
-    case .storage: .inputOutput
+    case .storage(let failure): ExitStatus(readingFailedWith: failure.errno)
     }
   }
 
   fileprivate var sentence: String {
     switch self {
+    case .storage(let failure) where failure.place != nil: "\(printable(failure.path)): \(failure.reason)"
     case .storage(let failure):
       "\(printable(failure.path)): \(failure.call.rawValue) failed (\(failure.reason)): check the path, its permissions and the disk"
     case .noLog(let path): "\(printable(path)): there is no log here: name the directory of one"
     case .corrupt(let fault, let file):
       "TAMPERED: \(printable(file)) at offset \(fault.offset): \(fault.sentence). Keep the files; compare with a backup"
+    case .unsupported(let fault, let file):
+      "\(printable(file)) at offset \(fault.offset): \(fault.sentence): a newer version wrote it. Install that version"
     }
   }
 }
@@ -106,7 +117,9 @@ extension StartError {
   fileprivate var exitStatus: ExitStatus {
     switch self {
     case .log(.storage(let failure)) where failure.call == .lock: .busy
+    case .log(.storage(let failure)) where failure.isOfPermission: .noPermission
     case .log(.storage(let failure)) where failure.call != .open: .inputOutput
+    case .log(.unsupported): .configuration
     case .log(.storage), .log(.noLog), .store(.missing): .noInput
     case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .store(.damagedJournal), .store(.masterKey),
       .otherLog, .storeRolledBack, .logRolledBack, .logRewritten, .storeDiffers:

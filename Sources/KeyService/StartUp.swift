@@ -31,11 +31,14 @@ package enum StartError: Error, Equatable, Sendable {
     switch self {
     case .log(.storage(let failure)) where failure.call == .lock:
       "Another service\(processText(failure.holder)) is using the log (\(failure.path)): stop it first."
+    case .log(.storage(let failure)) where failure.place != nil: "The log at \(failure.path): \(failure.reason)."
     case .log(.storage(let failure)):
       "The log at \(failure.path) cannot be used (\(failure.call.rawValue) failed: \(failure.reason)): check path, permissions and disk."
     case .log(.noLog(let path)): "There is no log in \(path): name its directory, or restore it."
     case .log(.corrupt(let fault, let file)):
       "The log is corrupt in \(file) at offset \(fault.offset): \(fault.sentence). Run `chatelaine audit verify`, keep the files, restore a backup."
+    case .log(.unsupported(let fault, let file)):
+      "The log has in \(file) at offset \(fault.offset) what a newer version wrote (\(fault.sentence)): install that version. Nothing was changed."
     case .store(let error): error.sentence
     case .masterFile(let fault):
       "The key store needs master key version \(fault.version). \(fault.sentence)."

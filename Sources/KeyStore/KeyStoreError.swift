@@ -44,6 +44,7 @@ package enum KeyStoreError: Error, Equatable, Sendable {
     case notAFile
     case owner(UInt32, ours: UInt32)
     case mode(UInt32)
+    case unreadable(ours: UInt32)
   }
 
   package enum MasterKeyMismatch: Equatable, Sendable {
@@ -65,6 +66,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
       "\(path) belongs to uid \(owner), and this process is uid \(ours): chown it, or run as its owner."
     case .place(let path, .mode(let mode)):
       "\(path) has mode 0\(String(mode, radix: 8)) and lets others in: chmod 0600."
+    case .place(let path, .unreadable(let ours)):
+      "\(path) may not be read by this process, uid \(ours) (Permission denied): check its permissions and those of its directories."
     case .exists(let path): "There is a key store at \(path) already: nothing was changed."
     case .notAStore(let path): "\(path) is not a key store of Chatelaine: name another path."
     case .newerSchema(let found, let known):

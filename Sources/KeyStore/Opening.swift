@@ -100,7 +100,9 @@ extension KeyStore {
   package static func examine(
     path: String, for use: Use = .serving, storeKey opener: StoreKeyOpener
   ) throws(KeyStoreError) -> Examined {
-    guard unsafe access(path, F_OK) == 0 else { throw .missing(path: path) }
+    guard unsafe access(path, F_OK) == 0 else {
+      throw errno == EACCES ? .place(path: path, .unreadable(ours: geteuid())) : .missing(path: path)
+    }
     try StoreFiles.checkKinds(path)
     let lock = try StoreLock(path)
     try Schema.checkFile(path)

@@ -66,7 +66,11 @@ final class StoreLock: Sendable {
   init(_ path: String) throws(KeyStoreError) {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
     self.file = Mutex(file)
-    guard file >= 0 else { throw .database(code: 14, doing: "opening the store") }
+    guard file >= 0 else {
+      guard errno == EACCES else { throw .database(code: 14, doing: "opening the store") }
+      try StoreFiles.checkOwner(path)
+      throw .place(path: path, .unreadable(ours: geteuid()))
+    }
     guard ch_lock_exclusively(file) == 0 else { throw .inUse(path: path, holder: ch_lock_holder(file)) }
   }
 

@@ -50,6 +50,7 @@ enum Drill {
       let sequence = fault.sequence.map(String.init) ?? "-"
       stop(
         .corrupt, "corrupt: \(fault.sentence) (file \(file), offset \(fault.offset), sequence \(sequence))")
+    case .unsupported(let fault, let file): stop(.corrupt, "unsupported: \(fault.sentence) (file \(file))")
     case .noLog(let path): stop(.failed, "failed: no log in \(path)")
     case .storage(let failure): stop(failure)
     }

@@ -11,7 +11,8 @@ struct AuditVerify: ParsableCommand {
     abstract: "Recomputes the whole log from its bytes. Needs no key and no service.",
     discussion: """
       Exit status: 0 valid; 65 changed, removed, inserted or cut in the middle: the first bad place is named;
-      2 valid up to an interrupted write at the very end; 3 nothing to verify; 74 the files cannot be read.
+      2 valid up to an interrupted write at the very end; 3 nothing to verify; 66 there is no log; 74 the files cannot be read; 77 they may not be read; 78 a newer
+      version wrote the place that is named.
       """)
 
   @OptionGroup var log: LogOption

@@ -19,10 +19,10 @@ enum InspectError: Error, Equatable {
     case .unreadable(let path, let errno):
       "\(printable(path)): it cannot be read (\(systemText(errno))): mend that and try again"
     case .tooLarge(let path): "\(printable(path)): more than \(inputBytesMax) bytes: this is no envelope"
-    case .text(let reason): "malformed: not the text form of an envelope (\(reason))"
-    case .envelope(let reason): "malformed: not an envelope (\(reason))"
-    case .wrappedKey(let reason): "malformed: not a wrapped key (\(reason))"
-    case .local(let reason): "malformed: not a local envelope (\(reason))"
+    case .text(let reason): "malformed: not the text form of an envelope (\(reason.words))"
+    case .envelope(let reason): "malformed: not an envelope (\(reason.words))"
+    case .wrappedKey(let reason): "malformed: not a wrapped key (\(reason.words))"
+    case .local(let reason): "malformed: not a local envelope (\(reason.words))"
     }
   }
 }
@@ -46,5 +46,57 @@ func readInput(_ path: String) throws(InspectError) -> [UInt8] {
     if count == 0 { return bytes }
     bytes += block.prefix(count)
     guard bytes.count <= inputBytesMax else { throw .tooLarge(path: path) }
+  }
+}
+
+// MARK: The words of docs/formats
+
+extension TextForm.Malformed {
+  fileprivate var words: String {
+    switch self {
+    case .prefix: "it does not begin with ch1."
+    case .character: "a character is not of base64url"
+    case .length: "no bytes have a text of that length"
+    case .trailingBits: "the last character has bits that belong to no byte"
+    }
+  }
+}
+
+extension Envelope.Malformed {
+  fileprivate var words: String {
+    switch self {
+    case .tooShort: "it is shorter than \(Envelope.overheadByteCount) bytes"
+    case .magic: "it does not begin with \"CH\""
+    case .version: "its format is of another version than 1"
+    case .suite: "its suite is unknown"
+    case .kind: "its kind is unknown"
+    case .keyVersion: "its key version and its kind do not go together"
+    }
+  }
+}
+
+extension WrappedKey.Malformed {
+  fileprivate var words: String {
+    switch self {
+    case .length: "it has not \(WrappedKey.byteCount) bytes"
+    case .magic: "it does not begin with \"CW\""
+    case .version: "its format is of another version than 1"
+    case .kind: "its kind is unknown"
+    case .keyVersion: "its key version and its kind do not go together"
+    case .wrappingKeyVersion: "its wrapping key version is 0"
+    }
+  }
+}
+
+extension LocalEnvelope.Malformed {
+  fileprivate var words: String {
+    switch self {
+    case .tooShort: "it is shorter than \(LocalEnvelope.overheadByteCount) bytes"
+    case .wrappedKey(let reason): "its wrapped key: \(reason.words)"
+    case .wrappedKeyIsNoDataKey: "its wrapped key is no data key"
+    case .envelope(let reason): "its envelope: \(reason.words)"
+    case .envelopeIsOfNoDataKey: "its envelope is sealed under no data key"
+    case .keyIDsDiffer: "its envelope is sealed under another key"
+    }
   }
 }

@@ -28,7 +28,6 @@ extension Chatelained {
     var measures = measures + [confineFiles(settings, keyring)]
     let (service, report) = try open(settings, keyring, policy, policyFile)
     tell("open", report, service)
-    try checkName(settings, of: service.logHead.epoch.name)
     let facts = try Facts(settings, keyring.keys.keyringID, measures, service, budget)
     let doors: Doors
     do {
@@ -86,6 +85,10 @@ extension Chatelained {
     do throws(StorageFailure) {
       storage = try FileStorage(path: settings.log.directory, exclusively: true)
     } catch { throw StartError.log(.storage(error)) }
+    // why: before anything is written; what a start notes stays in the log.
+    let name: String
+    do throws(LogError) { name = try LogDirectory(storage).epoch.name } catch { throw StartError.log(error) }
+    try checkName(settings, of: name)
     var options = LogOptions()
     options.segmentBytes = settings.log.segmentBytes
     options.firstSegmentBytes = settings.log.firstSegmentBytes

@@ -12,7 +12,10 @@ struct AuditLogTests {
   final class Folder: Sendable {
     let path = FileManager.default.temporaryDirectory.appending(path: "chatelaine-\(UUID().uuidString)").path
 
-    init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+    init() throws {
+      try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    }
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 

@@ -36,6 +36,56 @@ struct DirectoryTests {
     withExtendedLifetime(storage) {}
   }
 
+  @Test func `A lock on the directory, or on any file that readers may read, keeps no writer out`() throws {
+    for name in ["", "/000001-0000000000.seg", "/epoch-000001"] {
+      let reader = unsafe open(folder.path + name, O_RDONLY)
+      defer { close(reader) }
+      #expect(flock(reader, LOCK_EX | LOCK_NB) == 0)
+      for use in [FileStorage.Use.writing, .checking] {
+        #expect(throws: Never.self) { try FileStorage(path: folder.path, for: use) }
+      }
+    }
+  }
+
+  @Test func `A second writer is kept out by the segment that the first has open, whichever it is by then`() throws {
+    let log = try AuditLogTests.log(in: folder.storage(), creating: false)
+    func second() -> StorageFailure? {
+      do throws(StorageFailure) {
+        _ = try FileStorage(path: folder.path, for: .writing)
+        return nil
+      } catch { return error }
+    }
+    for _ in 0..<2 {
+      try FileManager.default.removeItem(atPath: folder.path + "/lock")
+      let failure = second()
+      #expect(failure?.call == .lock && failure?.holder == getpid())
+      // The second made a file of its own, and let go of it.
+      let before = log.head.segment
+      while log.head.segment == before { _ = try log.appendAndWait(.sample(2, padding: 900)) }
+    }
+    log.close()
+  }
+
+  @Test func `The lock's file is its owner's alone, also where it was another's to read`() throws {
+    #expect(unsafe chmod(folder.path + "/lock", 0o666) == 0)
+    withExtendedLifetime(try folder.storage()) {}
+    let facts = try FileManager.default.attributesOfItem(atPath: folder.path + "/lock")
+    #expect(facts[.posixPermissions] as? Int == 0o600)
+  }
+
+  @Test(arguments: ["", "/000001-0000000000.seg", "/epoch-000001"], [0o777, 0o770, 0o602])
+  func `A place that others may write is refused, and read all the same`(name: String, mode: Int) throws {
+    let mode = mode_t(name.isEmpty ? mode | 0o700 : mode & 0o666)
+    #expect(unsafe chmod(folder.path + name, mode) == 0)
+    for use in [FileStorage.Use.writing, .checking] {
+      let failure = #expect(throws: StorageFailure.self) { try FileStorage(path: folder.path, for: use) }
+      #expect(failure?.path == folder.path + name && failure?.reason.contains("lets others write") == true)
+    }
+    #expect(refusal(try folder.storage(exclusively: false)) == nil)
+    #expect(unsafe chmod(folder.path + name, mode & 0o755) == 0)
+    #expect(throws: Never.self) { try folder.storage() }
+  }
+
   @Test func `Checking holds the lock, makes no file, and needs none`() throws {
     for hasLockFile in [true, false] {
       if !hasLockFile { try FileManager.default.removeItem(atPath: folder.path + "/lock") }

@@ -10,12 +10,24 @@ import Testing
 struct LogVectorTests {
   struct Index: Decodable { let logs: [Case] }
 
+  struct Place: Decodable, Equatable, Sendable {
+    let file: String
+    let offset: UInt64
+    let kind: UInt8
+
+    init?(_ fault: LogFault, file: String) {
+      guard case .unsupportedFrame(let kind) = fault.kind else { return nil }
+      (self.file, offset, self.kind) = (file, fault.offset, kind.rawValue)
+    }
+  }
+
   struct Case: Decodable, Sendable, CustomTestStringConvertible {
     let name: String
     let expect: String
     let firstBadSequence: UInt64?
     let treeSize: UInt64
     let root: String
+    let unsupported: Place?
     var testDescription: String { name }
 
     func storage() throws -> MemoryStorage {
@@ -31,15 +43,17 @@ struct LogVectorTests {
 
   static let cases = (try? OwnVectors.load("logs/index.json", as: Index.self).logs) ?? []
 
-  @Test func `All 45 directories are there`() { #expect(Self.cases.count == 45) }
+  @Test func `All 51 directories are there`() { #expect(Self.cases.count == 51) }
 
-  // MUST: SEG-1, SEG-2, SEG-3, SEG-5, SEG-8, SEG-9, END-1, END-2, END-3, END-4, END-6
+  // MUST: FRAME-10, SEG-1, SEG-2, SEG-3, SEG-5, SEG-8, SEG-9, END-1, END-2, END-3, END-4, END-6
   @Test(arguments: cases) func `A reader gives the verdict of the index`(_ vector: Case) throws {
     let found = Verification(try vector.storage(), keepingEntries: true)
     switch found.verdict {
     case .valid: #expect(vector.expect == "valid")
     case .torn: #expect(vector.expect == "torn")
     case .tampered: #expect(vector.expect == "tampered")
+    case .unsupported(let fault, let file):
+      #expect(vector.expect == "unsupported" && Place(fault, file: file) == vector.unsupported)
     case .unreadable(let failure): Issue.record("\(failure)")
     }
     #expect(found.firstBadSequence == vector.firstBadSequence)
@@ -66,8 +80,25 @@ struct LogVectorTests {
     #expect(storage.files == before)
   }
 
+  // MUST: END-10
+  @Test(arguments: cases.filter { $0.expect == "unsupported" })
+  func `A writer refuses what a newer version wrote, names file, offset and kind, and writes nothing`(
+    _ vector: Case
+  ) throws {
+    let storage = try vector.storage()
+    let before = storage.files
+    let error = #expect(throws: LogError.self) { _ = try LogWriter.open(in: storage, options: .small()) }
+    guard case .unsupported(let fault, let file) = error else {
+      Issue.record("not unsupported: \(String(describing: error))")
+      return
+    }
+    #expect(Place(fault, file: file) == vector.unsupported && vector.unsupported != nil)
+    #expect(fault.sentence.contains("of kind \(vector.unsupported?.kind ?? 0) ("))
+    #expect(storage.files == before)
+  }
+
   // MUST: END-1, END-6, END-8
-  @Test(arguments: cases.filter { $0.expect != "tampered" })
+  @Test(arguments: cases.filter { $0.expect == "valid" || $0.expect == "torn" })
   func `A writer opens a valid or torn log and goes on in it`(_ vector: Case) throws {
     let storage = try vector.storage()
     let (writer, recovery) = try LogWriter.open(in: storage, options: .small(), clock: .stepping())

@@ -194,7 +194,9 @@ private struct Forger {
       guard a.offset != b.offset || a.file != b.file else { return nil }
       bytes.insert(contentsOf: foreign, at: range.lowerBound)
     default:
-      guard a.file == b.file, a.offset < b.offset else { return nil }
+      let behind = frames.filter { $0.file == a.file && $0.offset > a.offset }
+      guard let b = behind.randomElement(using: &random) else { return nil }
+      let foreign = Array(bytes[b.offset..<b.offset + b.byteCount])
       let mine = Array(bytes[range])
       bytes.replaceSubrange(b.offset..<b.offset + b.byteCount, with: mine)
       bytes.replaceSubrange(range, with: foreign)

@@ -60,7 +60,7 @@ import Testing
     return crashed
   }
 
-  // MUST: STORE-11
+  // MUST: STORE-14
   @Test(arguments: [1, 3000])
   func `a journal that lost its last change is refused by the log, and nothing of it is taken away`(cut: Int) throws {
     let crashed = try crashed()
@@ -83,7 +83,7 @@ import Testing
     #expect(try storeFiles(crashed) != before)
   }
 
-  // MUST: STORE-11
+  // MUST: STORE-14
   @Test func `a store that another master key, or another log, is given to stays as a crash left it`() throws {
     let crashed = try crashed()
     let before = try storeFiles(crashed)
@@ -95,7 +95,7 @@ import Testing
     #expect(try storeFiles(crashed) == before)
   }
 
-  // MUST: STORE-11
+  // MUST: STORE-14
   @Test func `an old store of an older schema is refused before it is taken over`() throws {
     let old = try shop.copy()
     try shop.running { _ = try $0.rotateKey(records, of: acme, by: shop.caller, tags) }

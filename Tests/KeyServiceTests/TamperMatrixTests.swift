@@ -10,7 +10,7 @@ import Testing
 @Suite struct TamperMatrixTests {
   static let tables = ["store", "master_versions", "tenants", "tenant_keys", "key_versions", "rotations", "buckets"]
 
-  // MUST: STORE-1, STORE-2, STORE-3, STORE-7
+  // MUST: STORE-1, STORE-2, STORE-3, STORE-7, STORE-13
   @Test(arguments: tables)
   func `whatever is edited in a table is noticed, and nothing opens wrongly`(table: String) throws {
     let vault = try Vault()

@@ -44,7 +44,8 @@ final class Workshop: Sendable {
 
   /// Makes log and store.
   func initialize() throws {
-    try FileManager.default.createDirectory(atPath: logPath, withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(
+      atPath: logPath, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     try KeyService.initialize(
       storePath: storePath, log: storage(), logName: "test", options: options, masterKeys: masterKeys,
       caller: caller, tags: tags)

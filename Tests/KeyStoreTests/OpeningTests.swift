@@ -52,6 +52,7 @@ import Testing
     #expect(bench.refusalToOpen() == nil)
   }
 
+  // MUST: STORE-11
   @Test(arguments: ["DELETE", "WAL"])
   func `a database of another application is refused and not touched`(journal: String) throws {
     let bench = try Bench()
@@ -71,6 +72,7 @@ import Testing
     #expect(try bench.contents() == before)
   }
 
+  // MUST: STORE-11
   @Test func `a store of a newer schema is refused by its number and not touched`() throws {
     let bench = try Bench()
     try bench.create().close()
@@ -120,6 +122,7 @@ import Testing
     #expect(try reopened.tenant(tenant("acme")) != nil)
   }
 
+  // MUST: STORE-12
   @Test(arguments: [
     "CREATE TRIGGER t AFTER UPDATE ON tenants BEGIN SELECT 1; END", "DROP INDEX rotations_bucket",
     "CREATE VIEW v AS SELECT 1", "CREATE TABLE extra (x)", "DROP TABLE key_versions",
@@ -133,5 +136,23 @@ import Testing
       return #expect(Bool(false), "opened after: \(edit)")
     }
     #expect(record.hasPrefix("the schema ("))
+  }
+
+  @Test func `the tables have the columns of the page of the format, in its order`() throws {
+    let bench = try Bench()
+    try bench.create().close()
+    let root = URL(filePath: #filePath).appending(path: "../../../docs/formats/store.md").standardized
+    let rows = try String(contentsOf: root, encoding: .utf8).split(separator: "\n").compactMap { line in
+      try? /^\| \d? ?\| `(\w+)` \| (.*) \| [^|]* \|$/.wholeMatch(in: line)
+    }
+    #expect(rows.count == 7)
+    let database = try DatabaseQueue(path: bench.path)
+    for row in rows {
+      let named = row.2.matches(of: /`(\w+)`/).map { String($0.1) }
+      let found = try database.read {
+        try String.fetchAll($0, sql: "SELECT name FROM pragma_table_info(?)", arguments: [String(row.1)])
+      }
+      #expect(found == named, "\(row.1)")
+    }
   }
 }

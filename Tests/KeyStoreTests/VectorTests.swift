@@ -20,8 +20,8 @@ import Testing
   // MUST: STORE-2
   @Test func `rows have the canonical bytes, the MACs and the buckets of the vectors`() throws {
     let authenticator = RowAuthenticator(storeKey: file.derivationKey())
-    #expect(file.rows.count == 13)
-    #expect(Set(file.rows.map(\.table)) == [1, 2, 3, 4, 5])
+    #expect(file.rows.count == 15)
+    #expect(Set(file.rows.map(\.table)) == [1, 2, 3, 4, 5, 6])
     for vector in file.rows {
       let row = try vector.row()
       let canonical = [type(of: row).table.rawValue] + row.canonicalFields
@@ -52,7 +52,7 @@ import Testing
   }
 
   // MUST: STORE-3
-  @Test func `all rows of tables 2 to 5 add up to the root, destroyed and erased ones included`() throws {
+  @Test func `all rows of tables 2 to 6 add up to the root, destroyed and erased ones included`() throws {
     let authenticator = RowAuthenticator(storeKey: file.derivationKey())
     var buckets = [[Digest]](repeating: [], count: Bucket.count)
     for vector in file.rows where vector.table != 1 {
@@ -61,6 +61,18 @@ import Testing
     }
     #expect(BucketTree(digests: buckets.map { Bucket.digest($0) }).root.hex == file.root)
     #expect(file.rows.filter { $0.hasWrapped && $0.wrapped.isEmpty }.count == 2)
+  }
+
+  @Test func `the census counts each tenant that is not erased by the version that wraps it`() throws {
+    let bench = try Bench()
+    let store = try bench.create()
+    try bench.put(store, MasterVersionRow(version: 2, keyCheckValue: .zero, state: .inUse, created: WallTime(nanoseconds: 7)))
+    for vector in file.rows where vector.table == 3 {
+      try bench.put(store, try #require(try vector.row() as? TenantRow))
+    }
+    let expected = Dictionary(uniqueKeysWithValues: file.census.map { ($0.masterVersion, $0.roots) })
+    #expect(try store.countRoots().roots == expected)
+    #expect(file.census.map(\.roots) == [1], "the control: two tenants, and one of them erased")
   }
 
   @Test func `a tree that grew bucket by bucket has the root of one made at once`() throws {
@@ -82,6 +94,12 @@ struct RowVectors: Decodable {
   let emptyRoot: String
   let buckets: [BucketVector]
   let root: String
+  let census: [CensusVector]
+
+  struct CensusVector: Decodable {
+    let masterVersion: UInt32
+    let roots: Int
+  }
 
   struct BucketVector: Decodable {
     let bucket: Int
@@ -164,6 +182,12 @@ struct RowVector: Decodable {
         state: try state(), created: try created(), currentVersion: try number("currentVersion"),
         floorVersion: try number("floorVersion"), budgetMessages: try number("budgetMessages"),
         budgetBytes: try number("budgetBytes"))
+    case 6:
+      let finished: UInt64 = try number("finishedNs")
+      return RotationRow(
+        version: try number("version"), started: WallTime(nanoseconds: try number("startedNs")),
+        cursor: try number("cursor"), rewrapped: try number("rewrapped"),
+        finished: finished == 0 ? nil : WallTime(nanoseconds: finished))
     default:
       return KeyVersionRow(
         tenant: tenant(try text("tenant")), name: key(try text("name")), version: try number("version"),

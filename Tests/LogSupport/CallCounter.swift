@@ -12,7 +12,7 @@ package final class CallCounter: Sendable {
     switch call {
     case .create, .write, .sync, .truncate, .rename, .remove:
       return count.wrappingAdd(1, ordering: .relaxed).newValue >= failing
-    case .open, .read, .list, .lock: return false
+    case .open, .read, .list, .lock, .place: return false
     }
   }
 }

@@ -76,6 +76,7 @@ package struct Verification: Sendable {
     case valid
     case torn
     case tampered(LogFault, file: String)
+    case unsupported(LogFault, file: String)
     case unreadable(StorageFailure)
   }
 
@@ -117,6 +118,7 @@ package struct Verification: Sendable {
     } catch {
       switch error {
       case .corrupt(let fault, let file): verdict = .tampered(fault, file: file)
+      case .unsupported(let fault, let file): verdict = .unsupported(fault, file: file)
       case .noLog(let path): verdict = .unreadable(StorageFailure(.open, path: path, errno: 2))
       case .storage(let failure): verdict = .unreadable(failure)
       }

@@ -465,11 +465,11 @@ def first_bad(data, at, frame_no, first, prev):
 
 
 def log_verify(files):
-    """(verdict, first bad sequence, detail, tree size, root): the whole directory from its first byte to its last."""
+    """(verdict, first bad sequence, detail, tree size, root, place): the whole directory from its first byte to its last."""
     leaves, frame_no = [], 0
 
     def verdict(kind, bad, why):
-        return kind, bad, why, len(leaves), tree_root(leaves)
+        return kind, bad, why, len(leaves), tree_root(leaves), None
 
     d = files.get("epoch-000001", b"")
     if len(d) < 71 or d[:8] != b"CHEPO\x00\x00\x01" or number(d[24:28]) != 1 or d[36:68] != bytes(32) \
@@ -497,6 +497,9 @@ def log_verify(files):
                 fits = f["first"] == len(leaves) and f["body"] == (u64(len(leaves) - 1) + u64(len(leaves)) + tree_root(leaves) + sha256(data[:at]))
             elif fits:
                 fits = f["first"] == len(leaves)
+            if fits and f["kind"] in (2, 4):  # of a later version: it is not judged, nor anything after it
+                why = "a frame of kind %u, which this version does not read" % f["kind"]
+                return verdict("unsupported", None, why)[:-1] + (dict(file=name, offset=at, kind=f["kind"]),)
             if fits:
                 leaves += f["leaves"]
                 prev = leaves[-1] if leaves else prev
@@ -535,8 +538,9 @@ TABLES = {
     4: [("tenant", 0), ("name", 0), ("keyId", 16), ("purpose", 1), ("suite", 1), ("state", 1), ("createdNs", 8), ("currentVersion", 4),
         ("floorVersion", 4), ("budgetMessages", 8), ("budgetBytes", 8)],
     5: [("tenant", 0), ("name", 0), ("version", 4), ("state", 1), ("createdNs", 8)],
+    6: [("version", 4), ("startedNs", 8), ("cursor", 4), ("rewrapped", 8), ("finishedNs", 8)],
 }
-PRIMARY_KEY = {2: ["version"], 3: ["tenant"], 4: ["tenant", "name"], 5: ["tenant", "name", "version"]}
+PRIMARY_KEY = {2: ["version"], 3: ["tenant"], 4: ["tenant", "name"], 5: ["tenant", "name", "version"], 6: ["version"]}
 WRAPPED_TABLES = (1, 3, 5)
 
 
@@ -1144,6 +1148,8 @@ def rows_vectors():
         key_row(b"acme", b"records", 1, 1, 2), key_row(b"acme", b"webhooks", 2, 0, 1), key_row(b"acme", b"mail-index", 3, 0, 1, state=2),
         version_row(b"acme", b"records", 1, 4, 1, 1), version_row(b"acme", b"records", 2, 1, 1, 1), version_row(b"acme", b"webhooks", 1, 2, 2, 0),
         version_row(b"acme", b"mail-index", 1, 3, 3, 0),
+        ("rotation to master version 2, finished", 6, dict(version=2, startedNs=created + 2, cursor=65536, rewrapped=1, finishedNs=created + 3), b""),
+        ("rotation to master version 3, under way", 6, dict(version=3, startedNs=created + 4, cursor=7104, rewrapped=0, finishedNs=0), b""),
     ]
     # One more key whose row falls into the bucket of tenant acme, so that a bucket with two rows is covered.
     i = 0
@@ -1166,10 +1172,14 @@ def rows_vectors():
                     mac=row_mac(row_key, table, fields, w), primaryKey=field_bytes(table, fields, PRIMARY_KEY.get(table, [])),
                     bucket=None if table == 1 else bucket_of(table, fields))
 
+    census = {}
+    for w in (w for _, table, _, w in rows if table == 3 and w):
+        census[number(w[40:44])] = census.get(number(w[40:44]), 0) + 1
     check("each change of a row's field changes its MAC", len({row_mac(row_key, t, f, w) for _, t, f, w in rows}) == len(rows))
     check("a revived wrapped key changes the row's MAC", row_mac(row_key, 3, rows[3][2], b"") != row_mac(row_key, 3, rows[3][2], rows[2][3]))
     return dict(storeKey=store_key, rowKey=row_key, rows=[as_json(r) for r in [store] + rows], emptyBucketDigest=bucket_digest([]),
-                emptyRoot=store_root({}), buckets=[dict(bucket=b, macs=sorted(m), digest=bucket_digest(m)) for b, m in sorted(buckets.items())], root=root)
+                emptyRoot=store_root({}), buckets=[dict(bucket=b, macs=sorted(m), digest=bucket_digest(m)) for b, m in sorted(buckets.items())], root=root,
+                census=[dict(masterVersion=v, roots=n) for v, n in sorted(census.items())])
 
 
 def log_cases():
@@ -1291,6 +1301,31 @@ def log_cases():
     case("tampered-seal-root", "tampered", three_segments(root=rnd("another root", 32)))
     case("tampered-descriptor-name", "tampered", one, change("epoch-000001", lambda b: flip(b, 70)))
     case("tampered-file-longer-than-its-header-says", "tampered", one, change(name, lambda b: b + bytes(512)))
+
+    # Kinds 2 and 4 are kept for later versions. The note is any text, the purged entries are those of the log "one".
+    note = b"example.com/log\n18\n\n\xe2\x80\x94 example.com/log AAAA\n"
+    noted = one_segment()
+    noted.append(2, 0, note)
+    case("unsupported-signed-note", "unsupported", noted)
+    noted_at, noted_end = at(noted, 6)[1], at(noted, 6)[1] + at(noted, 6)[2]
+    case("torn-half-a-signed-note", "torn", noted, change(name, lambda b: put(b, noted_at + 48, bytes(noted_end - noted_at - 48))))
+    noted.entries(2)
+    case("unsupported-signed-note-then-entries", "unsupported", noted)
+    case("tampered-signed-note-then-entries", "tampered", noted, change(name, lambda b: flip(b, noted_at + 50)))
+    skipped = one_segment()
+    skipped.frame_no += 1
+    skipped.append(2, 0, note)
+    case("tampered-signed-note-of-another-number", "tampered", skipped)
+    purged = Log("purged")
+    purged.entries(1)
+    hashes = [sha256(b"purged %u" % i) for i in range(3)]
+    purged.leaves, purged.prev = purged.leaves + hashes, hashes[-1]
+    purged.append(4, len(hashes), b"".join(hashes))
+    purged.entries(2)
+    purged.seal()
+    purged.open_segment()
+    purged.entries(3)
+    case("unsupported-purged-entries-in-a-sealed-segment", "unsupported", purged)
     return out
 
 
@@ -1308,10 +1343,10 @@ def build():
     files = {name: as_file(value) for name, value in files.items()}
     index = []
     for name, expect, content in log_cases():
-        verdict, bad, detail, size, root = log_verify(content)
+        verdict, bad, detail, size, root, place = log_verify(content)
         check("each log is judged as expected", verdict == expect)
         check("each log folder is under 200 KiB", sum(map(len, content.values())) < 200 * 1024)
-        index.append(dict(name=name, expect=expect, firstBadSequence=bad, detail=detail, treeSize=size, root=root))
+        index.append(dict(name=name, expect=expect, firstBadSequence=bad, detail=detail, treeSize=size, root=root, unsupported=place))
         files.update({"logs/%s/%s" % (name, file): data for file, data in content.items()})
     files["logs/index.json"] = as_file({"logs": index})
     return files

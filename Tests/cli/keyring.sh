@@ -128,6 +128,10 @@ expect 78 'only opens the example keyring' k add ring-x --insecure-example-keys
 expect 66 'nothing: there is no such file' "$chatelaine" envelope inspect nothing
 input=phrase expect 65 'malformed: not an envelope' "$chatelaine" envelope inspect
 expect 65 'malformed: not an envelope' "$chatelaine" envelope inspect --in phrase
+expect 65 'not an envelope \(it is shorter than 96 bytes\)' "$chatelaine" envelope inspect --in phrase
+printf 'ch1.AAA!' >text; expect 65 'text form of an envelope \(a character is not of base64url\)' "$chatelaine" envelope inspect text
+printf 'ch1.AAAAA' >text; expect 65 'text form of an envelope \(no bytes have a text of that length\)' "$chatelaine" envelope inspect text
+printf 'CW\001' >text; expect 65 'not a wrapped key \(it has not 148 bytes\)' "$chatelaine" envelope inspect text
 expect 64 'Name the file once' "$chatelaine" envelope inspect phrase --in phrase
 python3 - "$root/Tests/Vectors" <<'P'
 import json, sys, os, base64

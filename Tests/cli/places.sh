@@ -72,6 +72,29 @@ expect 75 "Another service \(process $service\) is using the key store" "${verif
 check 'one sentence' 1 "$(grep -c '' err)"
 expect 0 '^log .* accepting$' c status
 
+# Nobody who may only read the log holds a start up, whatever of it they lock: as another user where that can be.
+reader=()
+stop; rm -f d/log/lock; start d/chatelaine.yaml; stop
+check 'the lock is its owner'"'"'s alone' 600 "$(stat -c %a d/log/lock)"
+chmod 0666 d/log/lock
+if [[ $(id -u) == 0 ]]; then
+  chmod 0711 "$work" d; chmod 0755 d/log; chmod 0644 d/log/*.seg d/log/epoch-*
+  reader=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+fi
+for file in d/log d/log/000001-0000000000.seg d/log/epoch-000001; do
+  "${reader[@]}" flock -F "$file" sleep 60 & other=$!
+  for _ in $(seq 200); do flock -n "$file" true || break; sleep 0.02; done
+  flock -n "$file" true; check "the control: a reader holds $file" $? 1
+  start d/chatelaine.yaml; expect 0 '^log .* accepting$' c status; stop
+  kill $other; wait $other 2>/dev/null
+done
+check 'a start takes the lock from others' 600 "$(stat -c %a d/log/lock)"
+if [[ $(id -u) == 0 ]]; then
+  expect 66 'Permission denied' "${reader[@]}" flock -n d/log/lock true
+fi
+chmod 0700 d d/log; chmod 0640 d/log/*.seg d/log/epoch-*
+start d/chatelaine.yaml
+
 # The store's file removed under it: no change is taken, and status says so.
 mv d/store/keys.sqlite d/store/away
 expect 0 "must restart: the key store's file was removed or replaced" c status
@@ -123,6 +146,58 @@ if [[ $(id -u) == 0 ]]; then
   chown 0 e/store/keys.sqlite
 fi
 expect 0 'all is well' "${verify[@]}" e/chatelaine.yaml
+
+for mode in 0777 0770 0720; do
+  chmod $mode e/log; before=$(picture e)
+  for command in serve verify; do
+    declare -n words=$command
+    expect 77 "e/log: it has mode $mode and lets others write: chmod go-w" "${words[@]}" e/chatelaine.yaml
+    check "one sentence: a log's directory of mode $mode" 1 "$(grep -c '' err)"
+  done
+  check "nothing changes: a log's directory of mode $mode" '' "$(diff <(echo "$before") <(picture e))"
+done
+chmod 0755 e/log; expect 0 'all is well' "${verify[@]}" e/chatelaine.yaml; chmod 0700 e/log
+for file in 000001-0000000000.seg epoch-000001; do
+  for mode in 0666 0660 0602; do
+    chmod $mode e/log/$file
+    expect 77 "e/log/$file: it has mode $mode and lets others write" "${serve[@]}" e/chatelaine.yaml
+    expect 77 "chmod go-w" "${verify[@]}" e/chatelaine.yaml
+  done
+  chmod 0640 e/log/$file
+done
+if [[ $(id -u) == 0 ]]; then
+  chown nobody e/log; expect 77 'e/log: it belongs to uid [0-9]+, and this' "${serve[@]}" e/chatelaine.yaml; chown 0 e/log
+fi
+
+# A name that is not the log's is refused before anything is written.
+sed 's|name: "chatelaine"|name: other|' e/chatelaine.yaml >e/other.yaml
+before=$(picture e)
+expect 78 "e/log: the log's name is chatelaine and the configuration says other" "${serve[@]}" e/other.yaml
+check 'nothing changes: another name' '' "$(diff <(echo "$before") <(picture e))"
+expect 78 "e/log: the log's name is chatelaine and the configuration says other" "${verify[@]}" e/other.yaml
+rm e/other.yaml
+
+# What may not be read is a matter of permission, in every command.
+if [[ $(id -u) == 0 ]]; then
+  cp -a e g; chmod 0711 "$work"; chown -R 65534:65534 g; echo ch1.AAAA >sealed; chmod 0600 sealed
+  other=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+  service=("$bin/chatelained"); before=$(picture g/log; picture g/keyring)
+  refused() { chown 0:0 "$1"; expect 77 'Permission denied|belongs to uid' "${other[@]}" "${@:2}"; chown 65534:65534 "$1"; }
+  for file in chatelaine.yaml policy.yaml log/epoch-000001 log/000001-0000000000.seg store/keys.sqlite keyring keyring/master-000001.key log; do
+    mode=$(stat -c %a g/$file); chmod u=rwX,go= g/$file
+    for command in '' --check; do refused g/$file "${service[@]}" $command --config g/chatelaine.yaml; done
+    case $file in
+      log*) for command in verify show; do refused g/$file "$bin/chatelaine" audit $command --log g/log; done ;;
+      keyring*) refused g/$file "$bin/chatelaine" keyring check g/keyring ;;
+    esac
+    chmod "$mode" g/$file
+  done
+  service=
+  refused sealed "$bin/chatelaine" envelope inspect sealed
+  refused sealed "$bin/chatelaine" encrypt acme/k --in sealed
+  check 'nothing changes: what may not be read' '' "$(diff <(echo "$before") <(picture g/log; picture g/keyring))"
+  rm -rf g
+fi
 
 # The store's own row under another number, and a second one.
 if command -v sqlite3 >/dev/null; then

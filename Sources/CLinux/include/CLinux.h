@@ -91,6 +91,18 @@ int ch_lock_exclusively(int fd);
 /// The process that holds a flock(2) on the file that `fd` has open, as /proc/locks has it; 0 where that is not told.
 int ch_lock_holder(int fd);
 
+/// Whether a process has the regular file open for writing that `fd` has open for reading only: 1, or 0; -1 with errno
+/// where that is not told: the filesystem has no leases or is another machine's, or the file is another user's. By a lease (F_SETLEASE,
+/// F_RDLCK), which is given back at once; see fcntl(2).
+int ch_is_open_for_writing(int fd);
+
+/// Whether the open file is the one of that name in the directory, and no link to it.
+int ch_is_at(int fd, int directory, const char *name);
+
+/// Owner and mode, with the kind, of a file in a directory, of the directory where the name is empty; a link's own.
+/// 0, or -1 with errno.
+int ch_owner_and_mode(int directory, const char *name, unsigned *owner, unsigned *mode);
+
 /// What strerror(3) says, for good.
 const char *ch_error_text(int number);
 
@@ -99,6 +111,9 @@ int ch_rename_without_replacing(const char *from, const char *to);
 
 /// The same within an open directory.
 int ch_rename_within_without_replacing(int directory, const char *from, const char *to);
+
+/// A file in a directory, or a link there, with O_PATH: to ask about it, also where it may not be read; -1 with errno.
+int ch_open_place(int directory, const char *name);
 
 /// The directory above an open one, with O_PATH; -1 with errno.
 int ch_open_parent(int directory);
