@@ -69,7 +69,33 @@ extension KeyStore {
     let result = state.withLock { state in
       Result { () throws(KeyStoreError) in try self.commit(change, &state) }
     }
-    return try result.get()
+    do throws(KeyStoreError) { return try result.get() } catch { throw judged(error, expecting: headToCheck) }
+  }
+
+  private var headToCheck: StoreHeadRow { state.withLock { $0.head } }
+
+  /// What a failed transaction means for the next one. Where the disk was full and SQLite has taken back all of it, the
+  /// store is as it was. After any other failure nobody knows what is on the disk: from here on only a restart helps.
+  ///
+  /// why: of a full disk SQLite says so before the frame that commits is whole in its journal; what fails later, or
+  /// while syncing, has another code.
+  func judged(_ error: KeyStoreError, expecting head: StoreHeadRow) -> KeyStoreError {
+    guard case .database(let code, _) = error else { return error }
+    if code == Self.fullCode, !state.withLock({ $0.isUncertain }), isAt(head) { return .full }
+    state.withLock { $0.isUncertain = true }
+    return error
+  }
+
+  /// SQLITE_FULL
+  private static let fullCode: Int32 = 13
+
+  /// Whether the database has this head, and no transaction under way: as who writes sees it, and as who reads.
+  private func isAt(_ head: StoreHeadRow) -> Bool {
+    let written = try? pool.writeWithoutTransaction { database in
+      try !database.isInsideTransaction && StoreHeadRow.loadChecked(database, authenticator) == head
+    }
+    guard written == true else { return false }
+    return (try? pool.read { try StoreHeadRow.loadChecked($0, authenticator) }) == head
   }
 
   private func commit(_ change: Change, _ state: inout State) throws(KeyStoreError) -> Head {
@@ -101,7 +127,6 @@ extension KeyStore {
     } catch {
       // why: a transaction that never began has written nothing, whoever holds the lock.
       if !hasBegun, case .database(code: 5, _) = error { throw .busy }
-      if case .database = error { state.isUncertain = true }
       throw error
     }
   }

@@ -125,17 +125,21 @@ package final class KeyStore: Sendable {
       MasterVersionRow.init)
   }
 
-  /// Every version that was ever taken into the store, in order.
+  /// Every version that was ever taken into the store, in order. Refused where the row of one is gone.
   package func masterVersions() throws(KeyStoreError) -> [MasterVersionRow] {
-    let versions = try translating("listing master keys") {
+    let listed = try translating("listing master keys") {
       try pool.read { try Int64.fetchAll($0, sql: "SELECT version FROM master_versions ORDER BY version") }
     }
-    return try versions.map { (version) throws(KeyStoreError) in
-      guard let version = UInt32(exactly: version), let row = try masterVersion(version) else {
-        throw .tampered(record: "master key version \(version)")
-      }
-      return row
+    let versions = try listed.map { (version) throws(KeyStoreError) in
+      guard let version = UInt32(exactly: version) else { throw .tampered(record: "master key version \(version)") }
+      return version
     }
+    // why: what is missing from a list leaves no trace in it, but its bucket tells.
+    let numbers = Self.masterNumbers(versions + [storeRow.primaryMasterVersion])
+    var rows: [MasterVersionRow] = []
+    for number in numbers { if let row = try masterVersion(number) { rows.append(row) } }
+    guard Set(versions).isSubset(of: rows.map(\.version)) else { throw .tampered(record: "a master key version") }
+    return rows
   }
 
   package func rotation(to version: UInt32) throws(KeyStoreError) -> RotationRow? {

@@ -155,6 +155,7 @@ extension KeyStore {
     try macs.replace(authenticator.mac(of: rotation.before), by: mac, in: rotation.after.bucket, of: .rotation)
     let digests = macs.digests
     let tree = state.withLock { $0.tree.preparing(digests) }
+    let before = storeRow
     head.root = tree.root
     do throws(KeyStoreError) {
       let expected = head.generation - 1
@@ -173,8 +174,7 @@ extension KeyStore {
         }
       }
     } catch {
-      if case .database = error { state.withLock { $0.isUncertain = true } }
-      throw error
+      throw judged(error, expecting: before)
     }
   }
 
