@@ -81,10 +81,15 @@ extension KeyService {
     // why: whoever asks for something comes first.
     _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Limits.rewrapNiceness)
     var batches = 0
+    var last: UInt64 = 0
     while true {
       let start = DispatchTime.now().uptimeNanoseconds
+      var isAlone = false
       do throws(ServiceError) {
-        guard try rewrapBatch() else { return rewrapping.note(nil) }
+        guard let outcome = try rewrapBatch() else { return rewrapping.note(nil) }
+        // why: a batch has two entries; where the log has no other since the batch before, nobody is kept waiting.
+        isAlone = outcome == last + 2
+        last = outcome
         rewrapping.note(nil)
         batches += 1
         if batches % Limits.rewrapBatchesPerCheckpoint == 0 { try? store.checkpoint() }
@@ -94,11 +99,11 @@ extension KeyService {
         guard rewrapping.pause(nanoseconds: 2_000_000_000) else { return }
       }
       let took = DispatchTime.now().uptimeNanoseconds - start
-      guard rest(after: took) else { return }
+      guard rest(after: isAlone ? 0 : took) else { return }
     }
   }
 
-  /// Leaves the disk and the turn to others for a part of the time that a batch took.
+  /// Leaves the disk and the turn to others for a part of the time that a batch took; a millisecond at least.
   private func rest(after took: UInt64) -> Bool {
     repeat {
       guard rewrapping.pause(nanoseconds: max(1_000_000, took * Limits.rewrapRestPercent / 100)) else { return false }
@@ -106,21 +111,22 @@ extension KeyService {
     return true
   }
 
-  /// One batch, a state change like any other: intent, transaction, outcome. False where nothing is left.
-  private func rewrapBatch() throws(ServiceError) -> Bool {
+  /// One batch, a state change like any other: intent, transaction, outcome, whose sequence it returns. nil where
+  /// nothing is left.
+  private func rewrapBatch() throws(ServiceError) -> UInt64? {
     let found: RotationRow?
     do throws(Refusal) { found = try unfinishedRotation() } catch { throw error.error }
-    guard let rotation = found else { return false }
+    guard let rotation = found else { return nil }
     var subject = Subject(operation: .masterRewrap)
     subject.leavesKeysAtHand = true
     subject.details =
       [.init(.offset, ByteWriter.u64Bytes(UInt64(rotation.cursor)))] + masterDetails(rotation.version, nil)
-    _ = try change(subject, by: .service, RequestTags()) { (intent) throws(Refusal) in
+    let outcome = try change(subject, by: .service, RequestTags()) { (intent) throws(Refusal) in
       // why: only this thread moves the cursor, so the rotation is as the intent says.
       let done = try self.rewrap(rotation, intent)
       return [.init(.count, ByteWriter.u64Bytes(UInt64(done.count)))]
     }
-    return true
+    return outcome.sequence
   }
 
   private func rewrap(_ rotation: RotationRow, _ intent: AppendedEntry) throws(Refusal) -> KeyStore.Rewrapped {
