@@ -99,7 +99,7 @@ package struct AdminClient: Sendable {
   package func rotateMaster(
     singleCopy: Bool
   ) async throws(ClientError) -> Chatelaine_V1_RotateMasterResponse {
-    try await call(
+    try await change(
       "RotateMaster",
       Chatelaine_V1_RotateMasterRequest.with {
         $0.singleCopy = singleCopy
@@ -110,7 +110,7 @@ package struct AdminClient: Sendable {
   package func commitMaster(
     _ keyCheckValue: [UInt8]
   ) async throws(ClientError) -> Chatelaine_V1_CommitMasterResponse {
-    try await call(
+    try await change(
       "CommitMaster",
       Chatelaine_V1_CommitMasterRequest.with {
         $0.keyCheckValue = Data(keyCheckValue)
@@ -124,7 +124,7 @@ package struct AdminClient: Sendable {
   package func retireMaster(
     _ version: UInt32
   ) async throws(ClientError) -> Chatelaine_V1_RetireMasterResponse {
-    try await call(
+    try await change(
       "RetireMaster",
       Chatelaine_V1_RetireMasterRequest.with {
         $0.version = version
@@ -175,6 +175,9 @@ extension Chatelaine_V1_CreateKeyResponse: Receipted {}
 extension Chatelaine_V1_RotateKeyResponse: Receipted {}
 extension Chatelaine_V1_EnableKeyResponse: Receipted {}
 extension Chatelaine_V1_DisableKeyResponse: Receipted {}
+extension Chatelaine_V1_RotateMasterResponse: Receipted {}
+extension Chatelaine_V1_CommitMasterResponse: Receipted {}
+extension Chatelaine_V1_RetireMasterResponse: Receipted {}
 
 /// A request that carries what its caller says of it.
 private protocol Attributed: Message {

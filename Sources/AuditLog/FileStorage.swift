@@ -77,15 +77,24 @@ package final class FileStorage: LogStorage {
   }
 
   package func create(_ name: String) throws(StorageFailure) -> any LogFile {
-    if let slash = name.firstIndex(of: "/") {
-      let folder = String(name[..<slash])
-      guard unsafe mkdirat(directory, folder, 0o700) == 0 || errno == EEXIST else {
-        throw StorageFailure(.create, path: "\(path)/\(folder)", errno: errno)
-      }
-    }
-    let descriptor = unsafe openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o640)
+    let (folder, last) = try folder(of: name)
+    defer { if folder != directory { close(folder) } }
+    let descriptor = unsafe openat(folder, last, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o640)
     guard descriptor >= 0 else { throw StorageFailure(.create, path: "\(path)/\(name)", errno: errno) }
     return PosixFile(descriptor, path: "\(path)/\(name)")
+  }
+
+  /// The directory that a name lies in, made where it is not there, and the name's last part.
+  private func folder(of name: String) throws(StorageFailure) -> (Int32, String) {
+    guard let slash = name.firstIndex(of: "/") else { return (directory, name) }
+    let folder = String(name[..<slash])
+    guard unsafe mkdirat(directory, folder, 0o700) == 0 || errno == EEXIST else {
+      throw StorageFailure(.create, path: "\(path)/\(folder)", errno: errno)
+    }
+    // why: a link there would lead what was torn off out of the log's directory.
+    let opened = unsafe openat(directory, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+    guard opened >= 0 else { throw StorageFailure(.create, path: "\(path)/\(folder)", errno: errno) }
+    return (opened, String(name[name.index(after: slash)...]))
   }
 
   package func rename(_ name: String, to newName: String) throws(StorageFailure) {

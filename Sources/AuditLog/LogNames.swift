@@ -1,3 +1,5 @@
+internal import ChatelaineVocabulary
+
 /// File names in a log's directory.
 package enum LogNames {
   /// The next segment while it is being filled: trusted by nobody.
@@ -12,6 +14,20 @@ package enum LogNames {
 
   package static func segment(epoch: UInt32, _ number: UInt64) -> String {
     "\(padded(UInt64(epoch), 6))-\(padded(number, 10)).seg"
+  }
+
+  /// Where the bytes of an interrupted write go.
+  static func quarantine(of segment: UInt64, at offset: UInt64, _ time: WallTime) -> String {
+    quarantinePrefix(segment, offset) + String(time.nanoseconds)
+  }
+
+  static func isQuarantine(_ name: String, of segment: UInt64, at offset: UInt64) -> Bool {
+    let prefix = quarantinePrefix(segment, offset)
+    return name.hasPrefix(prefix) && UInt64(name.dropFirst(prefix.count)) != nil
+  }
+
+  private static func quarantinePrefix(_ segment: UInt64, _ offset: UInt64) -> String {
+    "\(quarantine)/segment-\(segment)-at-\(offset)-"
   }
 
   /// The epoch that a file name stands for, or nil.

@@ -113,7 +113,9 @@ extension LogWriter {
       if case .torn(let count, _) = end.tail {
         recovery.tear = try quarantine(segment, byteCount: count, in: storage, clock: clock)
       } else {
-        recovery.tear = TearMarker.load(from: storage)
+        recovery.tear = TearMarker.load(
+          from: storage,
+          ofLogEndingAt: .init(segment: header.number, offset: end.end, hasFrames: end.lastFrame != nil))
       }
       try settle(segment, lastFrame: end.lastFrame, in: storage)
       try? storage.remove(LogNames.spare)
@@ -176,7 +178,7 @@ extension LogWriter {
   private static func quarantine(
     _ segment: OpenSegment, byteCount: UInt64, in storage: any LogStorage, clock: LogClock
   ) throws(StorageFailure) -> LogRecovery.Tear {
-    let name = "\(LogNames.quarantine)/segment-\(segment.header.number)-at-\(segment.offset)-\(clock.wall().nanoseconds)"
+    let name = LogNames.quarantine(of: segment.header.number, at: segment.offset, clock.wall())
     let torn = try segment.file.read(at: segment.offset, count: Int(byteCount))
     let copy = try storage.create(name)
     try copy.write(torn.span, at: 0)

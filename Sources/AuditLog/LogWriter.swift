@@ -154,23 +154,17 @@ package final class LogWriter {
     var blinds = Blinds(count: most)
     var leaves: [Digest] = []
     leaves.reserveCapacity(most)
-    while !queue.isEmpty, leaves.isEmpty || builder.fits(queue.next, room: room) {
-      let fitting = builder.fits(queue.next, room: room) ? queue.next.count : fittingCount(queue.next)
+    while !queue.isEmpty {
+      let fitting = builder.fittingCount(queue.next, room: room)
+      guard leaves.isEmpty || fitting == queue.next.count else { break }
       for draft in queue.take(fitting) { leaves.append(builder.append(draft, blind: blinds.next())) }
-      if !queue.isAtGroup { break }
+      guard queue.isAtGroup else { break }
     }
     try builder.finish { (frame) throws(AppendFailure) in try write(frame) }
     nextSequence += UInt64(leaves.count)
     nextFrame += 1
     previousLeaf = leaves[leaves.count - 1]
     return leaves
-  }
-
-  /// How many entries at the front of a group that is longer than a frame go into this one.
-  private func fittingCount(_ drafts: ArraySlice<EntryDraft>) -> Int {
-    var count = 0
-    while count < drafts.count, builder.fits(drafts.prefix(count + 1), room: room) { count += 1 }
-    return count
   }
 
   private func startFrame() {

@@ -126,3 +126,6 @@ internal import Glibc
 
   func join() { _ = pthread_join(thread, nil) }
 }
+
+/// What the system calls the calling thread, at most 15 bytes; a thread that is not named is called like who started it.
+package func nameThisThread(_ name: String) { unsafe ch_name_thread(name) }

@@ -37,10 +37,12 @@ package protocol LogWord: RawRepresentable, Hashable, Sendable where RawValue: F
 extension LogWord {
   package var word: String { Self.words[rawValue] ?? "\(Self.kind)-\(rawValue)" }
 
-  /// The value of a word, such as `decrypt`, or nil.
+  /// The value of a word, such as `decrypt`, or of a number without one, as `operation-77`; nil for anything else.
   package init?(word: String) {
-    guard let match = Self.words.first(where: { $0.value == word }) else { return nil }
-    self.init(rawValue: match.key)
+    let number = word.hasPrefix(Self.kind + "-") ? RawValue(word.dropFirst(Self.kind.count + 1)) : nil
+    guard let value = Self.words.first(where: { $0.value == word })?.key ?? number else { return nil }
+    self.init(rawValue: value)
+    guard self.word == word else { return nil }
   }
 }
 

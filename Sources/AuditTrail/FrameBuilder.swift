@@ -33,10 +33,19 @@ package struct FrameBuilder: Sendable {
 
   /// Whether entries of these lengths together still fit the frame, given `room` bytes to the segment's end.
   package func fits(_ drafts: ArraySlice<EntryDraft>, room: Int) -> Bool {
-    let body = drafts.reduce(0) { $0 + 4 + $1.bytes.count }
-    let whole = buffer.count + body + Frame.trailerByteCount
-    let padded = (whole + alignment - 1) / alignment * alignment
-    return header.count + drafts.count <= Limits.frameEntriesMax && padded <= min(frameBytesMax, room)
+    fittingCount(drafts, room: room) == drafts.count
+  }
+
+  /// How many entries at the front of these still fit the frame.
+  package func fittingCount(_ drafts: ArraySlice<EntryDraft>, room: Int) -> Int {
+    var whole = buffer.count + Frame.trailerByteCount
+    var count = 0
+    for draft in drafts.prefix(Limits.frameEntriesMax - header.count) {
+      whole += 4 + draft.bytes.count
+      guard (whole + alignment - 1) / alignment * alignment <= min(frameBytesMax, room) else { break }
+      count += 1
+    }
+    return count
   }
 
   /// Adds an entry and returns its leaf hash.

@@ -137,9 +137,17 @@ func listNames(_ directory: borrowing Descriptor, path: String) throws(KeyringEr
   return names
 }
 
-/// `dir/` would follow a symbolic link where `dir` does not.
+/// `dir/` and `dir/.` would follow a symbolic link where `dir` does not.
 func withoutTrailingSlashes(_ path: String) -> String {
   var bytes = Array(path.utf8)
-  while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
+  while bytes.count > 1 {
+    if bytes.last == UInt8(ascii: "/") {
+      bytes.removeLast()
+    } else if bytes.suffix(2) == Array("/.".utf8) {
+      bytes.removeLast(bytes.count == 2 ? 1 : 2)
+    } else {
+      break
+    }
+  }
   return String(decoding: bytes, as: UTF8.self)
 }

@@ -15,7 +15,6 @@ extension AdminActs {
     let new = try service.rotateMaster(singleCopy: request.singleCopy, by: asked.caller, asked.tags)
     return .with {
       $0.version = new.version
-      $0.keyCheckValue = Data(new.keyCheckValue.bytes)
       $0.file = new.file
       $0.primary = new.isPrimary
       $0.receipt = receipt(new.entry)
@@ -73,11 +72,13 @@ extension MasterStatus.Version {
     .with {
       $0.version = version
       $0.state = state.message
-      $0.keyCheckValue = Data(keyCheckValue.bytes)
+      $0.keyCheckValue = Data(keyCheckValue?.bytes ?? [])
       $0.seal = sealWord
       $0.createdUnixNs = created.nanoseconds
       $0.tenantRoots = UInt64(roots)
       $0.safeToRetire = isSafeToRetire
+      $0.file = fault?.word ?? ""
+      $0.problem = fault?.sentence ?? ""
     }
   }
 

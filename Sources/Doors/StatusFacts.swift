@@ -55,7 +55,7 @@ package struct StatusFacts: Sendable {
         .with {
           $0.version = version.version
           $0.seal = version.sealWord
-          $0.keyCheckValue = Data(version.keyCheckValue.bytes)
+          $0.keyCheckValue = Data(version.keyCheckValue?.bytes ?? [])
           $0.primary = version.state == .primary
           $0.state = version.state.message
           $0.tenantRoots = UInt64(version.roots)
@@ -106,6 +106,10 @@ package struct StatusFacts: Sendable {
     if status.isLogPoisoned { warnings.append("The log's disk failed a sync: nothing is answered until a restart.") }
     if let failure = status.logRefusedBy { warnings.append(failure.refusalSentence) }
     if let halt = status.changesHaltedBy { warnings.append(halt.sentence) }
+    for version in status.master?.versions ?? [] where version.state == .primary || version.state == .inUse {
+      guard let fault = version.fault else { continue }
+      warnings.append("Master key version \(version.version) is in use, and the next start would be refused. \(fault.sentence).")
+    }
     if let stall = status.master?.stalledBy { warnings.append("The master key's rotation waits. " + stall.sentence) }
     if let fault = status.fault {
       let times = fault.times == 1 ? "once" : "\(fault.times) times"

@@ -104,6 +104,15 @@ extension LogError {
   }
 }
 
+extension MasterFileFault {
+  fileprivate var exitStatus: ExitStatus {
+    switch kind {
+    case .refused(let error): error.exitStatus
+    case .otherKey: .data
+    }
+  }
+}
+
 extension StartError {
   fileprivate var exitStatus: ExitStatus {
     switch self {
@@ -115,6 +124,7 @@ extension StartError {
     case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .store(.damagedJournal), .store(.masterKey),
       .otherLog, .storeRolledBack, .logRolledBack, .logRewritten, .storeDiffers:
       .data
+    case .masterFile(let fault): fault.exitStatus
     case .store(.exists): .cannotCreate
     case .store(.inUse), .store(.busy): .busy
     case .store(.place): .noPermission

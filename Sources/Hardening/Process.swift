@@ -8,6 +8,9 @@ extension Hardening {
     guard ch_hold_standard_descriptors() == 0 else { throw .noStandardDescriptors }
   }
 
+  /// Whether everything printed so far has arrived on standard output.
+  package static func hasOutputArrived() -> Bool { ch_flush_standard_output() == 0 }
+
   /// Swift's backtracer prints the bytes behind each register when the process crashes.
   static func crashSignals() -> Measure {
     let isReset = ch_reset_crash_signals() == 0 && ch_crash_signals_are_reset() == 1

@@ -16,6 +16,7 @@ package struct CheckReport: Sendable {
   package let logEnd: LogReader.End
   /// Changes that the next start will resolve: their outcome is missing.
   package let openIntents: Int
+  package let masters: MasterReport
 }
 
 extension KeyService {
@@ -23,11 +24,12 @@ extension KeyService {
   /// log, each against the other.
   package static func check(
     storePath: String, log storage: any LogStorage, masterKeys: MasterKeySet,
+    refusedFiles: [UInt32: KeyringError] = [:], keyringPath: String? = nil,
     progress: (_ part: String, _ done: UInt64, _ total: UInt64) -> Void = { _, _, _ in }
   ) throws(StartError) -> CheckReport {
     try selfTest()
-    let store: KeyStore
-    do throws(KeyStoreError) { store = try openStore(storePath, masterKeys, for: .checking) } catch { throw .store(error) }
+    let given = GivenMasters(masterKeys, refused: refusedFiles, directory: keyringPath)
+    let (store, masters) = try openForChecking(storePath, given)
     defer { try? store.close() }
     let records: Int
     do throws(KeyStoreError) {
@@ -39,10 +41,20 @@ extension KeyService {
     do throws(LogError) {
       (reader, end) = try read(storage, into: &history) { progress("log", $0, $1) }
     } catch { throw .log(error) }
-    _ = try match(store, with: history, logID: reader.epoch.logID)
+    _ = try match(store.storeRow, with: history, logID: reader.epoch.logID)
     return CheckReport(
       records: records, storeGeneration: store.head.generation, logName: reader.epoch.name,
-      logID: reader.epoch.logID, entries: reader.verifier.nextSequence, logEnd: end, openIntents: history.open.count)
+      logID: reader.epoch.logID, entries: reader.verifier.nextSequence, logEnd: end, openIntents: history.open.count,
+      masters: masters)
+  }
+
+  private static func openForChecking(
+    _ path: String, _ given: GivenMasters
+  ) throws(StartError) -> (KeyStore, MasterReport) {
+    let examined: KeyStore.Examined
+    do throws(KeyStoreError) { examined = try examineStore(path, given.keys, for: .checking) } catch { throw given.told(error) }
+    let masters = try matchMasters(examined.masters, given)
+    do throws(KeyStoreError) { return (try examined.open(), masters) } catch { throw .store(error) }
   }
 
   private static func read(

@@ -7,6 +7,7 @@ internal import ChatelaineKeyStore
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
 package import ChatelaineVocabulary
+internal import Synchronization
 
 extension KeyService {
   /// Makes the pending master version the primary one, and rewraps the store key in the same transaction. The tenants'
@@ -50,12 +51,30 @@ extension KeyService {
     return pending
   }
 
-  /// The key, once its file was read again and is on the disk.
+  /// The key, once its file was read again and is on the disk. Where it was not there at the start, it is read now.
   private func confirmedMaster(_ row: MasterVersionRow) throws(Refusal) -> MasterKey {
-    guard let master = masterKeys[row.version], master.keyCheckValue == row.keyCheckValue else {
+    if let fault = masterFiles([row])[row.version]?.fault {
+      switch fault.kind {
+      case .refused(.fileMissing): throw Refusal(.master(.pendingLost(version: row.version)))
+      case .refused(let error): throw Refusal(.keyring(error))
+      case .otherKey: throw Refusal(.master(.otherFile(fault)))
+      }
+    }
+    let master = try pendingMaster(row)
+    try inKeyring { (ring) throws(KeyringError) in try ring.confirm(master) }
+    return master
+  }
+
+  private func pendingMaster(_ row: MasterVersionRow) throws(Refusal) -> MasterKey {
+    if let master = masterKeys[row.version], master.keyCheckValue == row.keyCheckValue { return master }
+    let header = try inKeyring { (ring) throws(KeyringError) in try ring.header(row.version) }
+    guard header.seal == .file else { throw Refusal(.master(.needsRestart(version: row.version))) }
+    let master = try inKeyring { (ring) throws(KeyringError) in try ring.open(row.version, passphrase: nil) }
+    guard master.keyCheckValue == row.keyCheckValue, master.reference.id == masterKeys.keyringID else {
       throw Refusal(.master(.pendingLost(version: row.version)))
     }
-    try inKeyring { (ring) throws(KeyringError) in try ring.confirm(master) }
+    // why: before it is primary, for the next tenant is wrapped by it.
+    masters.withLock { $0 = $0.adding(master) }
     return master
   }
 

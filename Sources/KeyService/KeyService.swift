@@ -301,6 +301,7 @@ extension ServiceError {
     case .taken, .conflict, .master, .otherKeyCheckValue, .keyring: .conflict
     case .limitExceeded: .limit
     case .storeBusy: .busy
+    case .storeFull: .store
     case .auditUnavailable, .mustRestart, .store, .keyMaterial: .store
     }
   }

@@ -35,23 +35,12 @@ extension KeyService {
   private func put(
     _ id: TenantID, _ name: KeyName, in change: inout KeyStore.Change, _ wrapper: KeyWrapper, _ master: MasterKey
   ) {
-    let created = clock.wall()
-    let reference = KeyReference(id: SecureRandom.identifier(), version: 1)
     let root = SecretBytes.random(count: DerivationKey.byteCount)
-    let wrappedRoot = wrapper.wrap(
-      root, kind: .tenantRoot, as: reference, under: master.derivationKey, wrappingKeyReference: master.reference,
-      binding: BindingHash.record(.init(tenant: id, created: created)))
-    change.put(TenantRow(id: id, root: reference, state: .active, created: created, wrappedRoot: wrappedRoot))
-    let row = TenantKeyRow(
-      tenant: id, name: name, id: SecureRandom.identifier(), purpose: .seal, suite: .aes256GCM, state: .enabled,
-      created: created, currentVersion: 1, floorVersion: 1, budgetMessages: Limits.budgetMessagesDefault,
-      budgetBytes: Limits.budgetBytesDefault)
-    change.put(row)
-    let key = SecretBytes.random(count: DerivationKey.byteCount)
-    let wrapped = wrapper.wrap(
-      key, kind: .tenantKey, as: KeyReference(id: row.id, version: 1), under: root.withBytes { DerivationKey($0) },
-      wrappingKeyReference: reference, binding: row.binding(versionCreated: created))
-    change.put(
-      KeyVersionRow(tenant: id, name: name, version: 1, state: .enabled, created: created, wrapped: wrapped))
+    let tenant = newTenant(id, root, wrappedBy: wrapper, under: master)
+    let key = newKey(SecureRandom.identifier(), name, of: id, .seal, .aes256GCM)
+    change.put(tenant)
+    change.put(key)
+    let opened = root.withBytes { DerivationKey($0) }
+    change.put(newVersion(1, of: key, wrappedBy: wrapper, under: opened, tenant.root))
   }
 }

@@ -26,33 +26,78 @@ package struct MasterReport: Equatable, Sendable {
   package var pending: UInt32?
   /// Waited for that, and is not in the keyring as it was made.
   package var lost: UInt32?
+  /// Files that are refused, of versions that nothing needs.
+  package var faults: [MasterFileFault] = []
 
   package init() {}
 
   /// What the service keeps in memory.
   func usable(of keys: MasterKeySet) -> MasterKeySet {
-    keys.filter { key in !retired.contains(key.reference.version) && key.reference.version != lost }
+    let others = Set(faults.map(\.version)).union(retired)
+    return keys.filter { key in !others.contains(key.reference.version) && key.reference.version != lost }
+  }
+}
+
+/// What a start has of the keyring.
+struct GivenMasters {
+  let keys: MasterKeySet
+  /// Files that do not open: refused where they are needed.
+  let refused: [UInt32: KeyringError]
+  /// nil where nobody said.
+  let directory: String?
+
+  init(_ keys: MasterKeySet, refused: [UInt32: KeyringError] = [:], directory: String? = nil) {
+    self.keys = keys
+    self.refused = refused
+    self.directory = directory
+  }
+
+  func path(_ version: UInt32) -> String { (directory.map { $0 + "/" } ?? "") + Keyring.fileName(version) }
+
+  func missing(_ version: UInt32) -> StartError {
+    guard let error = refused[version] else { return .store(.masterKey(.missingVersion(version))) }
+    return .masterFile(MasterFileFault(version: version, kind: .refused(error)))
+  }
+
+  /// What the store says of the version that wraps its key, with the file's name.
+  func told(_ error: KeyStoreError) -> StartError {
+    switch error {
+    case .masterKey(.missingVersion(let version)): missing(version)
+    case .masterKey(.otherKey(let version, let store)):
+      if let key = keys[version] {
+        .masterFile(
+          MasterFileFault(version: version, kind: .otherKey(path: path(version), file: key.keyCheckValue, store: store)))
+      } else { .store(error) }
+    default: .store(error)
+    }
   }
 }
 
 extension KeyService {
-  /// Refuses a store that needs a version that the keyring does not have.
-  static func matchMasters(_ rows: [MasterVersionRow], _ keys: MasterKeySet) throws(KeyStoreError) -> MasterReport {
+  /// Refuses a store that needs a version that the keyring does not have, or has with another key.
+  static func matchMasters(
+    _ rows: [MasterVersionRow], _ given: GivenMasters
+  ) throws(StartError) -> MasterReport {
     var report = MasterReport()
     for row in rows {
-      let key = keys[row.version]
+      let key = given.keys[row.version]
+      let other = key.flatMap { otherKey(row, $0.keyCheckValue, path: given.path(row.version)) }
       switch row.state {
       case .inUse:
-        guard let key else { throw .masterKey(.missingVersion(row.version)) }
-        guard key.keyCheckValue == row.keyCheckValue else { throw .masterKey(.otherKey(version: row.version)) }
+        guard key != nil else { throw given.missing(row.version) }
+        if let other { throw .masterFile(other) }
       case .pending:
-        if key?.keyCheckValue == row.keyCheckValue { report.pending = row.version } else { report.lost = row.version }
+        if key != nil, other == nil { report.pending = row.version } else { report.lost = row.version }
+        if let other { report.faults.append(other) }
       case .retired:
-        if key != nil { report.retired.append(row.version) }
+        if key != nil, other == nil { report.retired.append(row.version) }
+        if let other { report.faults.append(other) }
       }
     }
     let known = Set(rows.map(\.version))
-    report.unknown = keys.keys.map(\.reference.version).filter { !known.contains($0) }
+    report.unknown = given.keys.keys.map(\.reference.version).filter { !known.contains($0) }
+    report.faults += given.refused.map { MasterFileFault(version: $0, kind: .refused($1)) }
+    report.faults.sort { $0.version < $1.version }
     return report
   }
 

@@ -17,11 +17,14 @@ package struct MasterStatus: Sendable {
 
   package struct Version: Sendable {
     package let version: UInt32
-    package let keyCheckValue: Digest
+    /// nil where it is not in use yet: who commits it has the value from its second copy.
+    package let keyCheckValue: Digest?
     package let state: State
     package let created: WallTime
-    /// nil where the keyring does not have it.
+    /// nil where the keyring does not have it, or not as it should.
     package let seal: KeyringFile.Seal?
+    /// What is wrong with its file.
+    package let fault: MasterFileFault?
     /// Tenant roots on it.
     package let roots: Int
     /// Nothing needs it: it can be retired.
@@ -52,14 +55,14 @@ extension KeyService {
     let census = try census()
     let primary = store.storeRow.primaryMasterVersion
     let rows = try masterRows()
-    let headers = keyring == nil ? [] : (try? inKeyring { (ring) throws(KeyringError) in try ring.headers() }) ?? []
+    let files = masterFiles(rows)
     let known = rows.map { row in
-      version(row, primary: primary, roots: census[row.version], headers.first { $0.key.version == row.version })
+      version(row, primary: primary, roots: census[row.version], files[row.version] ?? MasterFile())
     }
-    let unknown = headers.filter { header in !rows.contains { $0.version == header.key.version } }.map { header in
+    let unknown = files.filter { file in !rows.contains { $0.version == file.key } }.map { version, file in
       MasterStatus.Version(
-        version: header.key.version, keyCheckValue: header.keyCheckValue, state: .unknown, created: header.created,
-        seal: header.seal, roots: 0, isSafeToRetire: false)
+        version: version, keyCheckValue: nil, state: .unknown, created: file.header?.created ?? WallTime(nanoseconds: 0),
+        seal: file.header?.seal, fault: file.fault, roots: 0, isSafeToRetire: false)
     }
     return MasterStatus(
       versions: (known + unknown).sorted { $0.version < $1.version }, roots: census.total,
@@ -68,7 +71,7 @@ extension KeyService {
   }
 
   private func version(
-    _ row: MasterVersionRow, primary: UInt32, roots: Int, _ header: KeyringFile.Header?
+    _ row: MasterVersionRow, primary: UInt32, roots: Int, _ file: MasterFile
   ) -> MasterStatus.Version {
     let state: MasterStatus.State =
       switch row.state {
@@ -77,7 +80,8 @@ extension KeyService {
       case .retired: .retired
       }
     return MasterStatus.Version(
-      version: row.version, keyCheckValue: row.keyCheckValue, state: state, created: row.created, seal: header?.seal,
-      roots: roots, isSafeToRetire: state == .inUse && roots == 0)
+      version: row.version, keyCheckValue: row.state == .pending ? nil : row.keyCheckValue, state: state,
+      created: row.created, seal: file.fault == nil ? file.header?.seal : nil, fault: file.fault, roots: roots,
+      isSafeToRetire: state == .inUse && roots == 0)
   }
 }

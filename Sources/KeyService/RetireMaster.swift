@@ -42,7 +42,11 @@ extension KeyService {
     }
     guard version != store.storeRow.primaryMasterVersion else { throw Refusal(.master(.primary(version: version))) }
     switch row.state {
-    case .inUse: return row
+    case .inUse:
+      // why: its file is what the operator is told to destroy.
+      let file = masterFiles([row]).filter { $0.key == version }
+      try refuseOtherKeys(file)
+      return row
     case .pending: throw Refusal(.master(.notCommitted(version: version)))
     case .retired: throw Refusal(.master(.retired(version: version)))
     }

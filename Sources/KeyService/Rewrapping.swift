@@ -40,10 +40,11 @@ final class Rewrapping: Sendable {
     guard isNew else { return }
     ended.enter()
     let thread = Thread { [self] in
+      // why: Foundation's name stays inside of Foundation, and the system's is the one of whoever started the thread.
+      nameThisThread("rewrap")
       repeat { work() } while goesOn()
       ended.leave()
     }
-    thread.name = "master-rewrap"
     thread.start()
   }
 

@@ -3,13 +3,12 @@ package import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
 internal import ChatelaineCustody
 internal import ChatelaineKeyStore
-package import ChatelaineVocabulary
+internal import ChatelaineVocabulary
 internal import Synchronization
 
 /// A master version that was just taken into the store.
 package struct NewMaster: Sendable {
   package let version: UInt32
-  package let keyCheckValue: Digest
   /// Where its file is.
   package let file: String
   /// False while its second copy is to be confirmed.
@@ -48,8 +47,7 @@ extension KeyService {
     masters.withLock { $0 = $0.adding(key) }
     let committed = singleCopy ? try commitMaster(nil, by: caller, tags) : nil
     return NewMaster(
-      version: key.reference.version, keyCheckValue: key.keyCheckValue, file: keyringFile(key.reference.version),
-      isPrimary: singleCopy, entry: committed?.entry ?? entry)
+      version: key.reference.version, file: keyringFile(key.reference.version), isPrimary: singleCopy, entry: committed?.entry ?? entry)
   }
 
   /// The path of a version's file, for an operator to look at.
@@ -79,12 +77,10 @@ extension KeyService {
       let key = try takenUp(place.version)
       return Candidate(key: key, isNew: false, place: place)
     }
-    guard let keyring, keyring.makesVersions else {
-      throw Refusal(.master(.operatorMakesVersions(reason: .configured)))
-    }
     let primary = try primaryMaster()
     let header = try inKeyring { (ring) throws(KeyringError) in try ring.header(primary.reference.version) }
     guard header.seal == .file else { throw Refusal(.master(.operatorMakesVersions(reason: .sealedByPassphrase))) }
+    guard keyring?.makesVersions == true else { throw Refusal(.master(.operatorMakesVersions(reason: .configured))) }
     let key = MasterKey.random(
       as: KeyReference(id: primary.reference.id, version: place.version), created: clock.wall())
     return Candidate(key: key, isNew: true, place: place)
@@ -98,25 +94,34 @@ extension KeyService {
       let (path, other) = (keyringFile(version), keyringFile(store.storeRow.primaryMasterVersion))
       throw Refusal(.keyring(.twoKeyrings(path: path, other: other)))
     }
-    guard header.seal == .file else { throw Refusal(.master(.operatorMakesVersions(reason: .sealedByPassphrase))) }
+    guard header.seal == .file else { throw Refusal(.master(.needsRestart(version: version))) }
     return try inKeyring { (ring) throws(KeyringError) in try ring.open(version, passphrase: nil) }
+  }
+
+  /// A version that waits is given up by taking its file away, not by a file that cannot be read.
+  private func refuseWhileThere(_ pending: MasterVersionRow, _ file: MasterFile?) throws(Refusal) {
+    guard case .refused(let error) = file?.fault?.kind else {
+      throw Refusal(.master(.pending(version: pending.version)))
+    }
+    guard case .fileMissing = error else { throw Refusal(.keyring(error)) }
   }
 
   /// Refuses while another rotation is not at its end. Numbers go up, and none is used twice.
   private func masterCandidateVersion() throws(Refusal) -> NextVersion {
     let rows = try masterRows()
-    let headers = try inKeyring { (ring) throws(KeyringError) in try ring.headers() }
+    // why: of a keyring that cannot be read nobody knows which numbers are taken.
+    try inKeyring { (_) throws(KeyringError) in () }
+    let files = masterFiles(rows)
+    try refuseOtherKeys(files)
     let pending = rows.first { $0.state == .pending }
-    if let pending, headers.contains(where: { $0.key.version == pending.version && $0.keyCheckValue == pending.keyCheckValue })
-    {
-      throw Refusal(.master(.pending(version: pending.version)))
-    }
+    if let pending { try refuseWhileThere(pending, files[pending.version]) }
     if let rotation = try unfinishedRotation() {
       let census = try census()
       throw Refusal(.master(.rewrapping(version: rotation.version, left: census.total - census[rotation.version])))
     }
     let known = rows.map(\.version).max() ?? 0
-    if let next = headers.map(\.key.version).first(where: { $0 > known }) {
+    if let next = files.keys.filter({ $0 > known }).min() {
+      if case .refused(let error) = files[next]?.fault?.kind { throw Refusal(.keyring(error)) }
       return NextVersion(version: next, isInKeyring: true, lost: pending)
     }
     guard known < .max else { throw Refusal(.keyring(.versionsExhausted(path: keyring?.place.path ?? ""))) }

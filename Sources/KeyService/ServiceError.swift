@@ -24,6 +24,8 @@ package enum ServiceError: Error, Equatable, Sendable {
   case limitExceeded
   /// Another process holds the store's lock: nothing was changed.
   case storeBusy
+  /// The store's disk is full: the change was taken back.
+  case storeFull
   /// The log cannot take the entry: nothing was done.
   case auditUnavailable
   /// The log or the store is in a state that only a restart can clear up.
@@ -44,6 +46,10 @@ package enum ServiceError: Error, Equatable, Sendable {
     case notCommitted(version: UInt32)
     case retired(version: UInt32)
     case needed(version: UInt32, roots: Int)
+    /// A known number's file holds another key.
+    case otherFile(MasterFileFault)
+    /// A passphrase seals it, and it was not there at the start.
+    case needsRestart(version: UInt32)
     /// New versions are made on the operator's side.
     case operatorMakesVersions(reason: OperatorMakes)
   }
@@ -72,6 +78,7 @@ package enum ServiceError: Error, Equatable, Sendable {
     switch error {
     case .taken(let record): self = .taken(record: record)
     case .busy: self = .storeBusy
+    case .full: self = .storeFull
     default: self = .store(error)
     }
   }
@@ -86,7 +93,7 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .taken, .conflict, .master, .keyring: .conflict
     case .otherKeyCheckValue: .invalidRequest
     case .limitExceeded: .limitExceeded
-    case .storeBusy: .busy
+    case .storeBusy, .storeFull: .busy
     case .auditUnavailable: .auditUnavailable
     case .mustRestart: .internal
     case .store(.tampered), .store(.rootMismatch): .corrupt
@@ -111,6 +118,7 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .limitExceeded: "The request asks for more than one request may: split it."
     case .storeBusy:
       "Another process holds the key store's lock, so nothing was changed: try again in a second."
+    case .storeFull: "The key store's disk is full, so nothing was changed: make room, then try again."
     case .auditUnavailable:
       "The key-access log cannot be written, so nothing was done: try again in a second."
     case .mustRestart(let reason): "The service must restart: \(reason)."
@@ -141,6 +149,9 @@ extension ServiceError.MasterRefusal {
     case .retired(let version): "Master key version \(version) is retired already."
     case .needed(let version, let roots):
       "Master key version \(version) is still needed: \(roots) tenant roots are on it."
+    case .otherFile(let fault): fault.sentence + "."
+    case .needsRestart(let version):
+      "Master key version \(version) is sealed by a passphrase, which the service does not keep: restart the service, then ask again."
     case .operatorMakesVersions(.sealedByPassphrase):
       "The keyring is sealed by a passphrase, which the service does not keep: add a version with 'chatelaine keyring add', restart the service, rotate again."
     case .operatorMakesVersions(.configured):

@@ -21,6 +21,8 @@ package enum StartError: Error, Equatable, Sendable {
   case logRolledBack(storeGeneration: UInt64, logGeneration: UInt64)
   /// The entry that the store's last change names is another one: the log was rewritten, there or before.
   case logRewritten(sequence: UInt64)
+  /// The file of a master version in use does not open, or holds another key.
+  case masterFile(MasterFileFault)
   /// Same generation, other content.
   case storeDiffers(generation: UInt64)
   case selfTest
@@ -38,6 +40,8 @@ package enum StartError: Error, Equatable, Sendable {
     case .log(.unsupported(let fault, let file)):
       "The log has in \(file) at offset \(fault.offset) what a newer version wrote (\(fault.sentence)): install that version. Nothing was changed."
     case .store(let error): error.sentence
+    case .masterFile(let fault):
+      "The key store needs master key version \(fault.version). \(fault.sentence)."
     case .service(let error): error.sentence
     case .otherLog(let store, let log):
       "The key store belongs to log \(store.hex), not \(log.hex): name the right log."
@@ -127,7 +131,7 @@ extension KeyService {
   /// a thread of its own, when the log begins to refuse entries, and nil when it takes them again.
   package static func open(
     storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(),
-    masterKeys: MasterKeySet,
+    masterKeys: MasterKeySet, refusedFiles: [UInt32: KeyringError] = [:],
     policy: AccessPolicy = .empty, policyFile: [UInt8]? = nil, clock: LogClock = .system,
     keyring: ServiceKeyring? = nil, revocationSecondsMax: Int = Limits.revocationSecondsMax,
     onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in },
@@ -135,58 +139,49 @@ extension KeyService {
     onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
   ) throws(StartError) -> (KeyService, StartReport) {
     try selfTest()
-    let store: KeyStore
-    let masters: MasterReport
-    do throws(KeyStoreError) {
-      store = try openStore(storePath, masterKeys)
-      do throws(KeyStoreError) { masters = try matchMasters(store.masterVersions(), masterKeys) } catch {
+    let given = GivenMasters(masterKeys, refused: refusedFiles, directory: keyring?.place.path)
+    let examined: KeyStore.Examined
+    do throws(KeyStoreError) { examined = try examineStore(storePath, masterKeys) } catch { throw given.told(error) }
+    let masters = try matchMasters(examined.masters, given)
+    let (log, recovery, newest) = try openLog(storage, options, clock, for: examined.row, onPoisoned)
+    do throws(StartError) {
+      // why: the newest segment may begin after the intent of the store's last change.
+      let isTold = newest.lastState?.generation == examined.head.generation
+      let history = isTold ? newest : try StoreHistory(readingAll: storage, named: examined.head.logSequence)
+      let heldIntent = try match(examined.row, with: history, logID: log.head.epoch.logID)
+      // why: only now, for opening a store takes its journal in and may change its tables.
+      let store = try opened(examined)
+      do throws(StartError) {
+        let service = KeyService(
+          store: store, log: log, masterKeys: masters.usable(of: masterKeys), policy: policy, clock: clock,
+          keyring: keyring, revocationSecondsMax: revocationSecondsMax, onFault: onFault)
+        var report = StartReport(recovery: recovery)
+        report.masters = masters
+        report.hasReadWholeLog = !isTold
+        report.resolved = try service.resolve(history, holding: heldIntent)
+        try service.note(service.startEntry(policyFile))
+        if let onRefusing { log.onRefusing(onRefusing) }
+        log.onNewSegment { [weak service] in service?.noteStoreState() }
+        service.resumeRewrapping()
+        return (service, report)
+      } catch {
         try? store.close()
         throw error
       }
-    } catch { throw .store(error) }
-    let named = store.head.logSequence
-    var history = StoreHistory(named: named)
-    let log: AuditLog
-    let recovery: LogRecovery
-    do throws(StartError) {
-      try checkLogID(of: storage, for: store)
-      let known = KnownHead(sequence: named)
-      try checkNamedEntry(of: storage, for: store)
-      (log, recovery) = try openLog(storage, options, clock, beyond: known, onPoisoned) { history.take($0) }
-    } catch {
-      defer { try? store.close() }
-      guard case .log(.corrupt(let fault, _)) = error, fault.kind == .behindKnownHead else { throw error }
-      history = try StoreHistory(readingAll: storage, named: named)
-      throw .logRolledBack(
-        storeGeneration: store.head.generation, logGeneration: history.lastState?.generation ?? 0)
-    }
-    do throws(StartError) {
-      // why: the newest segment may begin after the intent of the store's last change.
-      let isTold = history.lastState?.generation == store.head.generation
-      if !isTold { history = try StoreHistory(readingAll: storage, named: named) }
-      let service = KeyService(
-        store: store, log: log, masterKeys: masters.usable(of: masterKeys), policy: policy, clock: clock,
-        keyring: keyring, revocationSecondsMax: revocationSecondsMax, onFault: onFault)
-      var report = StartReport(recovery: recovery)
-      report.masters = masters
-      report.hasReadWholeLog = !isTold
-      report.resolved = try service.reconcile(history)
-      try service.note(service.startEntry(policyFile))
-      if let onRefusing { log.onRefusing(onRefusing) }
-      log.onNewSegment { [weak service] in service?.noteStoreState() }
-      service.resumeRewrapping()
-      return (service, report)
     } catch {
       log.close()
-      try? store.close()
       throw error
     }
   }
 
-  static func openStore(
+  private static func opened(_ examined: consuming KeyStore.Examined) throws(StartError) -> KeyStore {
+    do throws(KeyStoreError) { return try examined.open() } catch { throw .store(error) }
+  }
+
+  static func examineStore(
     _ path: String, _ masterKeys: MasterKeySet, for use: KeyStore.Use = .serving
-  ) throws(KeyStoreError) -> KeyStore {
-    let opener: KeyStore.StoreKeyOpener = { (wrapping) throws(KeyStoreError) in
+  ) throws(KeyStoreError) -> KeyStore.Examined {
+    try KeyStore.examine(path: path, for: use) { (wrapping) throws(KeyStoreError) in
       guard wrapping.keyringID == masterKeys.keyringID else {
         throw .masterKey(.otherKeyring(store: wrapping.keyringID, keyring: masterKeys.keyringID))
       }
@@ -204,36 +199,53 @@ extension KeyService {
       }
       // why: nothing is checked yet, so an edited check value must not put the blame on the right key.
       guard wrapping.keyCheckValue != master.keyCheckValue else { throw .tampered(record: "the store key") }
-      throw .masterKey(.otherKey(version: wrapping.masterVersion))
-    }
-    return try KeyStore.open(path: path, for: use, storeKey: opener) { (rows) throws(KeyStoreError) in
-      _ = try matchMasters(rows, masterKeys)
+      throw .masterKey(.otherKey(version: wrapping.masterVersion, store: wrapping.keyCheckValue))
     }
   }
 
   /// Before anything is written: a tear in somebody else's log is not ours to mend.
-  private static func checkLogID(of storage: any LogStorage, for store: KeyStore) throws(StartError) {
+  private static func checkLogID(of storage: any LogStorage, for store: StoreHeadRow) throws(StartError) {
     let logID: Identifier
     do throws(LogError) { logID = try LogReader(storage).epoch.logID } catch { throw .log(error) }
-    guard store.storeRow.logID == logID else { throw .otherLog(store: store.storeRow.logID, log: logID) }
+    guard store.logID == logID else { throw .otherLog(store: store.logID, log: logID) }
   }
 
   /// Before anything is written: the store's head, which nobody changes without the store key, names an entry and its
   /// hash, and so every entry before it. A log without that entry is told apart later, as one that was cut.
-  private static func checkNamedEntry(of storage: any LogStorage, for store: KeyStore) throws(StartError) {
-    let named = store.head.logSequence
+  private static func checkNamedEntry(of storage: any LogStorage, for store: StoreHeadRow) throws(StartError) {
+    let named = store.logSequence
     var history = StoreHistory(named: named)
     try history.findNamed(in: storage)
     do throws(StartError) { try matchNamed(store, with: history) } catch {
       // why: a log that is wrong in itself says where, and a store of another time says so.
-      _ = try match(store, with: StoreHistory(readingAll: storage, named: named), logID: store.storeRow.logID)
+      _ = try match(store, with: StoreHistory(readingAll: storage, named: named), logID: store.logID)
       throw error
     }
   }
 
-  private static func matchNamed(_ store: KeyStore, with history: StoreHistory) throws(StartError) {
-    guard let leafHash = history.namedLeafHash, leafHash != store.head.logLeafHash else { return }
-    throw .logRewritten(sequence: store.head.logSequence)
+  private static func matchNamed(_ store: StoreHeadRow, with history: StoreHistory) throws(StartError) {
+    guard let leafHash = history.namedLeafHash, leafHash != store.logLeafHash else { return }
+    throw .logRewritten(sequence: store.logSequence)
+  }
+
+  /// Opens the log of a store, and gives what it says of it. A log that lacks what the store names stays as it is.
+  private static func openLog(
+    _ storage: any LogStorage, _ options: LogOptions, _ clock: LogClock, for store: StoreHeadRow,
+    _ onPoisoned: @escaping @Sendable (StorageFailure) -> Void
+  ) throws(StartError) -> (log: AuditLog, recovery: LogRecovery, history: StoreHistory) {
+    let named = store.logSequence
+    var history = StoreHistory(named: named)
+    do throws(StartError) {
+      try checkLogID(of: storage, for: store)
+      try checkNamedEntry(of: storage, for: store)
+      let known = KnownHead(sequence: named)
+      let (log, recovery) = try openLog(storage, options, clock, beyond: known, onPoisoned) { history.take($0) }
+      return (log, recovery, history)
+    } catch {
+      guard case .log(.corrupt(let fault, _)) = error, fault.kind == .behindKnownHead else { throw error }
+      history = try StoreHistory(readingAll: storage, named: named)
+      throw .logRolledBack(storeGeneration: store.generation, logGeneration: history.lastState?.generation ?? 0)
+    }
   }
 
   /// `known` is the entry that the store's last change names: a log without it is never written to.
@@ -250,10 +262,10 @@ extension KeyService {
 
   // MARK: Store against log
 
-  /// Checks the store's head against the log's last word on it, and writes the outcomes that a crash
-  /// kept back.
-  private func reconcile(_ history: StoreHistory) throws(StartError) -> [StartReport.Resolved] {
-    let heldIntent = try Self.match(store, with: history, logID: log.head.epoch.logID)
+  /// Writes the outcomes that a crash kept back.
+  private func resolve(
+    _ history: StoreHistory, holding heldIntent: StoreHistory.Intent?
+  ) throws(StartError) -> [StartReport.Resolved] {
     var resolved: [StartReport.Resolved] = []
     for intent in history.open {
       let wasDone = intent.sequence == heldIntent?.sequence
@@ -266,10 +278,10 @@ extension KeyService {
   /// Refuses a store and a log of different times. Gives the intent without an outcome that the store
   /// holds, if there is one.
   static func match(
-    _ store: KeyStore, with history: StoreHistory, logID: Identifier
+    _ store: StoreHeadRow, with history: StoreHistory, logID: Identifier
   ) throws(StartError) -> StoreHistory.Intent? {
-    let head = store.head
-    guard store.storeRow.logID == logID else { throw .otherLog(store: store.storeRow.logID, log: logID) }
+    let head = store
+    guard store.logID == logID else { throw .otherLog(store: store.logID, log: logID) }
     let known = history.lastState?.generation ?? 0
     let heldIntent = history.open.first { $0.sequence == head.logSequence && $0.leafHash == head.logLeafHash }
     guard head.generation >= known else {

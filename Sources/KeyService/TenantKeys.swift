@@ -23,11 +23,7 @@ extension KeyService {
       guard try self.lookUp({ () throws(KeyStoreError) in try self.store.key(tenant, name) }) == nil else {
         throw Refusal(.taken(record: "Key \(tenant.rawValue)/\(name.rawValue)"))
       }
-      let row = TenantKeyRow(
-        tenant: tenant, name: name, id: id, purpose: purpose, suite: suite, state: .enabled,
-        created: self.clock.wall(), currentVersion: 1, floorVersion: 1,
-        budgetMessages: Limits.budgetMessagesDefault,
-        budgetBytes: Limits.budgetBytesDefault)
+      let row = self.newKey(id, name, of: tenant, purpose, suite)
       change.put(row)
       change.put(try self.newVersion(1, of: row, owner: owner))
     }
@@ -93,15 +89,32 @@ extension KeyService {
     try telling { () throws(Refusal) in try loadKey(name, of: tenant, version: version) }
   }
 
+  /// The row of a key whose first version is to follow.
+  func newKey(
+    _ id: Identifier, _ name: KeyName, of tenant: TenantID, _ purpose: Purpose, _ suite: Suite?
+  ) -> TenantKeyRow {
+    TenantKeyRow(
+      tenant: tenant, name: name, id: id, purpose: purpose, suite: suite, state: .enabled, created: clock.wall(),
+      currentVersion: 1, floorVersion: 1, budgetMessages: Limits.budgetMessagesDefault,
+      budgetBytes: Limits.budgetBytesDefault)
+  }
+
   private func newVersion(_ version: UInt32, of row: TenantKeyRow, owner: TenantRow) throws(Refusal)
     -> KeyVersionRow
   {
+    newVersion(version, of: row, wrappedBy: try wrapper(), under: try openRoot(owner), owner.root)
+  }
+
+  /// A fresh key as a version, wrapped under its tenant's root.
+  func newVersion(
+    _ version: UInt32, of row: TenantKeyRow, wrappedBy wrapper: KeyWrapper, under root: borrowing DerivationKey,
+    _ reference: KeyReference
+  ) -> KeyVersionRow {
     let created = clock.wall()
-    let root = try openRoot(owner)
     let key = SecretBytes.random(count: DerivationKey.byteCount)
-    let wrapped = try wrapper().wrap(
+    let wrapped = wrapper.wrap(
       key, kind: .tenantKey, as: KeyReference(id: row.id, version: version), under: root,
-      wrappingKeyReference: owner.root, binding: row.binding(versionCreated: created))
+      wrappingKeyReference: reference, binding: row.binding(versionCreated: created))
     return KeyVersionRow(
       tenant: row.tenant, name: row.name, version: version, state: .enabled, created: created,
       wrapped: wrapped)

@@ -19,15 +19,20 @@ extension KeyService {
       guard try self.lookUp({ () throws(KeyStoreError) in try self.store.tenant(id) }) == nil else {
         throw Refusal(.taken(record: "Tenant \(id.rawValue)"))
       }
-      let master = try self.primaryMaster()
-      let created = self.clock.wall()
-      let reference = KeyReference(id: SecureRandom.identifier(), version: 1)
       let root = SecretBytes.random(count: DerivationKey.byteCount)
-      let wrapped = try self.wrapper().wrap(
-        root, kind: .tenantRoot, as: reference, under: master.derivationKey,
-        wrappingKeyReference: master.reference,
-        binding: BindingHash.record(.init(tenant: id, created: created)))
-      change.put(TenantRow(id: id, root: reference, state: .active, created: created, wrappedRoot: wrapped))
+      change.put(self.newTenant(id, root, wrappedBy: try self.wrapper(), under: try self.primaryMaster()))
     }
+  }
+
+  /// The row of a tenant whose root this is.
+  func newTenant(
+    _ id: TenantID, _ root: borrowing SecretBytes, wrappedBy wrapper: KeyWrapper, under master: MasterKey
+  ) -> TenantRow {
+    let created = clock.wall()
+    let reference = KeyReference(id: SecureRandom.identifier(), version: 1)
+    let wrapped = wrapper.wrap(
+      root, kind: .tenantRoot, as: reference, under: master.derivationKey, wrappingKeyReference: master.reference,
+      binding: BindingHash.record(.init(tenant: id, created: created)))
+    return TenantRow(id: id, root: reference, state: .active, created: created, wrappedRoot: wrapped)
   }
 }

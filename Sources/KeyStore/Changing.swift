@@ -69,42 +69,64 @@ extension KeyStore {
     let result = state.withLock { state in
       Result { () throws(KeyStoreError) in try self.commit(change, &state) }
     }
-    return try result.get()
+    do throws(KeyStoreError) { return try result.get() } catch { throw judged(error, expecting: headToCheck) }
+  }
+
+  private var headToCheck: StoreHeadRow { state.withLock { $0.head } }
+
+  /// What a failed transaction means for the next one. Where the disk was full and SQLite has taken back all of it, the
+  /// store is as it was. After any other failure nobody knows what is on the disk: from here on only a restart helps.
+  ///
+  /// why: of a full disk SQLite says so before the frame that commits is whole in its journal; what fails later, or
+  /// while syncing, has another code.
+  func judged(_ error: KeyStoreError, expecting head: StoreHeadRow) -> KeyStoreError {
+    guard case .database(let code, _) = error else { return error }
+    if code == Self.fullCode, !state.withLock({ $0.isUncertain }), isAt(head) { return .full }
+    state.withLock { $0.isUncertain = true }
+    return error
+  }
+
+  /// SQLITE_FULL
+  private static let fullCode: Int32 = 13
+
+  /// Whether the database has this head, and no transaction under way: as who writes sees it, and as who reads.
+  private func isAt(_ head: StoreHeadRow) -> Bool {
+    let written = try? pool.writeWithoutTransaction { database in
+      try !database.isInsideTransaction && StoreHeadRow.loadChecked(database, authenticator) == head
+    }
+    guard written == true else { return false }
+    return (try? pool.read { try StoreHeadRow.loadChecked($0, authenticator) }) == head
   }
 
   private func commit(_ change: Change, _ state: inout State) throws(KeyStoreError) -> Head {
     var hasBegun = false
     var census = state.census
     var swept: [StoreTable: StoreFiles.Stamp] = [:]
-    let before = Set(change.rows.map(\.bucket)).map { ($0, state.tree.digests[$0]) }
     do throws(KeyStoreError) {
-      state.head = try translating("writing the store") {
+      let (head, tree) = try translating("writing the store") {
         try pool.write { database in
           hasBegun = true
           swept = state.swept.filter { $0.value == StoreFiles.stamp(place.path) }
           guard try Self.generation(database) == state.head.generation else {
             throw KeyStoreError.tampered(record: "the store")
           }
-          for (bucket, digest) in try self.put(change.rows, database, state.tree, &census) {
-            state.tree.set(bucket, digest)
-            try database.execute(
-              sql: "INSERT OR REPLACE INTO buckets (number, digest) VALUES (?, ?)",
-              arguments: [bucket, digest.databaseValue])
-          }
+          let digests = try self.put(change.rows, database, state.tree, &census)
+          try Self.put(digests, database)
+          let tree = state.tree.preparing(digests)
           var head = change.head
-          head.root = state.tree.root
+          head.root = tree.root
           try head.save(database, mac: self.authenticator.mac(of: head))
-          return head
+          return (head, tree)
         }
       }
+      state.head = head
+      state.tree.apply(tree)
       state.census = census
       state.swept = swept.mapValues { _ in StoreFiles.stamp(place.path) }
       return Head(state.head)
     } catch {
       // why: a transaction that never began has written nothing, whoever holds the lock.
       if !hasBegun, case .database(code: 5, _) = error { throw .busy }
-      for (bucket, digest) in before { state.tree.set(bucket, digest) }
-      if case .database = error { state.isUncertain = true }
       throw error
     }
   }
@@ -118,23 +140,25 @@ extension KeyStore {
     _ rows: [any StoredRow], _ database: Database, _ tree: BucketTree, _ census: inout Census?
   ) throws -> [Int: Digest] {
     var buckets: [Int: [Digest]] = [:]
-    for row in rows where buckets[row.bucket] == nil {
-      let macs = try Self.bucketMACs(database, row.bucket, record: row.description)
-      guard Bucket.digest(macs) == tree.digests[row.bucket] else {
+    let places = rows.map(\.bucket)
+    for (row, bucket) in zip(rows, places) where buckets[bucket] == nil {
+      let macs = try Self.bucketMACs(database, bucket, record: row.description)
+      guard Bucket.digest(macs) == tree.digests[bucket] else {
         throw KeyStoreError.tampered(record: row.description)
       }
-      buckets[row.bucket] = macs
+      buckets[bucket] = macs
     }
-    for row in rows {
-      var macs = buckets[row.bucket] ?? []
-      if let old = try row.storedMAC(database) {
-        guard let place = macs.firstIndex(of: old) else { throw KeyStoreError.tampered(record: row.description) }
-        macs.remove(at: place)
+    for (row, bucket) in zip(rows, places) {
+      if let old = try row.storedMAC(database, bucket: bucket) {
+        guard let place = buckets[bucket]?.firstIndex(of: old) else {
+          throw KeyStoreError.tampered(record: row.description)
+        }
+        buckets[bucket]?.remove(at: place)
       }
       if let row = row as? TenantRow { try Self.count(row, in: &census, database) }
       let mac = mac(row)
-      try row.save(database, mac: mac)
-      buckets[row.bucket] = macs + [mac]
+      try row.save(database, bucket: bucket, mac: mac)
+      buckets[bucket]?.append(mac)
     }
     let digests = buckets.mapValues { Bucket.digest($0) }
     for (bucket, digest) in digests {

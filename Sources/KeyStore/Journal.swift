@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Glibc
 
 /// The journal that SQLite keeps beside the database until its frames are in it (SQLite file format, 4).
 ///
@@ -7,7 +7,8 @@ struct StoreJournal {
   private static let headerCount = 32
   private static let frameHeaderCount = 24
 
-  private let bytes: [UInt8]
+  /// The header, then one frame after the other: a journal may be larger than what memory there is.
+  private var bytes: [UInt8]
   private let isBigEndian: Bool
   private let pageSize: Int
 
@@ -15,23 +16,47 @@ struct StoreJournal {
   /// after a frame that does not hold. A header, and each change, is on the disk before what follows it is written.
   static func check(_ path: String) throws(KeyStoreError) {
     let path = path + "-wal"
-    guard FileManager.default.fileExists(atPath: path) else { return }
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw .database(code: 10, doing: "reading the store's journal")
+    let file = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    guard file >= 0 else {
+      guard errno == ENOENT else { throw unreadable }
+      return
     }
-    let bytes = [UInt8](data)
-    guard bytes.count > headerCount else { return }
-    guard let journal = StoreJournal(bytes), journal.changesLost <= 1 else { throw .damagedJournal(path: path) }
+    defer { _ = close(file) }
+    var header = [UInt8](repeating: 0, count: headerCount)
+    // why: SQLite writes a header before anything that counts.
+    guard try read(file, into: &header, at: 0) else { return }
+    var first: UInt8 = 0
+    guard unsafe pread(file, &first, 1, off_t(headerCount)) > 0 else { return }
+    guard let journal = StoreJournal(header), try journal.changesLost(file) <= 1 else {
+      throw .damagedJournal(path: path)
+    }
+  }
+
+  private static let unreadable = KeyStoreError.database(code: 10, doing: "reading the store's journal")
+
+  /// False where the file ends before the buffer is full.
+  private static func read(_ file: Int32, into buffer: inout [UInt8], at offset: Int) throws(KeyStoreError) -> Bool {
+    var count = 0
+    while count < buffer.count {
+      let got = unsafe buffer.withUnsafeMutableBytes { bytes in
+        unsafe pread(file, bytes.baseAddress! + count, bytes.count - count, off_t(offset + count))
+      }
+      if got < 0, errno == EINTR { continue }
+      guard got >= 0 else { throw unreadable }
+      guard got > 0 else { return false }
+      count += got
+    }
+    return true
   }
 
   /// nil where the header does not hold.
-  private init?(_ bytes: [UInt8]) {
-    let magic = Self.number(bytes, at: 0)
-    pageSize = Int(Self.number(bytes, at: 8))
-    guard magic & ~1 == 0x377f_0682, Self.number(bytes, at: 4) == 3_007_000, (512...65_536).contains(pageSize),
+  private init?(_ header: [UInt8]) {
+    let magic = Self.number(header, at: 0)
+    pageSize = Int(Self.number(header, at: 8))
+    guard magic & ~1 == 0x377f_0682, Self.number(header, at: 4) == 3_007_000, (512...65_536).contains(pageSize),
       pageSize & (pageSize - 1) == 0
     else { return nil }
-    self.bytes = bytes
+    bytes = header
     isBigEndian = magic & 1 == 1
     var sum = Sum()
     take(0..<24, into: &sum)
@@ -39,20 +64,22 @@ struct StoreJournal {
   }
 
   /// Changes of this journal that SQLite would leave out.
-  private var changesLost: Int {
+  private func changesLost(_ file: Int32) throws(KeyStoreError) -> Int {
+    var frame = self
     var sum = Sum(first: Self.number(bytes, at: 24), second: Self.number(bytes, at: 28))
     var (isWhole, lost) = (true, 0)
-    var start = Self.headerCount
-    while start + Self.frameHeaderCount + pageSize <= bytes.count {
+    var offset = Self.headerCount
+    frame.bytes = [UInt8](repeating: 0, count: Self.frameHeaderCount + pageSize)
+    while try Self.read(file, into: &frame.bytes, at: offset) {
       // why: frames with another salt are left over from before the journal was begun anew.
-      let isOurs = bytes[start + 8..<start + 16] == bytes[16..<24]
+      let isOurs = frame.bytes[8..<16] == bytes[16..<24]
       if isWhole {
-        take(start..<start + 8, into: &sum)
-        take(start + Self.frameHeaderCount..<start + Self.frameHeaderCount + pageSize, into: &sum)
-        isWhole = isOurs && holds(sum, at: start + 16) && Self.number(bytes, at: start) != 0
+        frame.take(0..<8, into: &sum)
+        frame.take(Self.frameHeaderCount..<frame.bytes.count, into: &sum)
+        isWhole = isOurs && frame.holds(sum, at: 16) && Self.number(frame.bytes, at: 0) != 0
       }
-      if !isWhole, isOurs, Self.number(bytes, at: start + 4) != 0 { lost += 1 }
-      start += Self.frameHeaderCount + pageSize
+      if !isWhole, isOurs, Self.number(frame.bytes, at: 4) != 0 { lost += 1 }
+      offset += frame.bytes.count
     }
     return lost
   }

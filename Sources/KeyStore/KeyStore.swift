@@ -84,20 +84,26 @@ package final class KeyStore: Sendable {
   package func key(_ tenant: TenantID, _ name: KeyName) throws(KeyStoreError) -> TenantKeyRow? {
     try load(
       "key \(tenant.rawValue)/\(name.rawValue)", bucketOf: TenantKeyRow.table, TenantKeyRow.primaryKey(tenant, name),
-      sql: "SELECT * FROM tenant_keys WHERE bucket = ? AND tenant = ? AND name = ?",
+      // why: no MAC covers an index; a changed one must not make a key absent that is there.
+      sql: "SELECT * FROM tenant_keys NOT INDEXED WHERE bucket = ? AND tenant = ? AND name = ?",
       [tenant.rawValue.databaseValue, name.rawValue.databaseValue], TenantKeyRow.init)
   }
 
   /// The key of an id, where it is one of this tenant.
   package func key(_ tenant: TenantID, id: Identifier) throws(KeyStoreError) -> TenantKeyRow? {
+    // why: no MAC covers an index; the row that it leads to has one, and must carry the id. Where this index leads
+    // nowhere, the tenant's keys by the other one, and their rows, have the last word.
+    if let row = try key(tenant, id, "SELECT name FROM tenant_keys WHERE id = ? AND tenant = ?") { return row }
+    return try key(tenant, id, "SELECT name FROM tenant_keys WHERE +id = ? AND tenant = ?")
+  }
+
+  private func key(_ tenant: TenantID, _ id: Identifier, _ sql: String) throws(KeyStoreError) -> TenantKeyRow? {
     let name = try translating("reading a key") {
-      try pool.read {
+      try pool.read { database in
         try String.fetchOne(
-          $0, sql: "SELECT name FROM tenant_keys WHERE id = ? AND tenant = ?",
-          arguments: [id.databaseValue, tenant.rawValue])
+          database.cachedStatement(sql: sql), arguments: [id.databaseValue, tenant.rawValue])
       }
     }
-    // why: an index is not covered by any MAC; the row it leads to is, and it must carry the id.
     guard let name, let parsed = try? KeyName(name), let row = try key(tenant, parsed), row.id == id else { return nil }
     return row
   }
@@ -119,17 +125,21 @@ package final class KeyStore: Sendable {
       MasterVersionRow.init)
   }
 
-  /// Every version that was ever taken into the store, in order.
+  /// Every version that was ever taken into the store, in order. Refused where the row of one is gone.
   package func masterVersions() throws(KeyStoreError) -> [MasterVersionRow] {
-    let versions = try translating("listing master keys") {
+    let listed = try translating("listing master keys") {
       try pool.read { try Int64.fetchAll($0, sql: "SELECT version FROM master_versions ORDER BY version") }
     }
-    return try versions.map { (version) throws(KeyStoreError) in
-      guard let version = UInt32(exactly: version), let row = try masterVersion(version) else {
-        throw .tampered(record: "master key version \(version)")
-      }
-      return row
+    let versions = try listed.map { (version) throws(KeyStoreError) in
+      guard let version = UInt32(exactly: version) else { throw .tampered(record: "master key version \(version)") }
+      return version
     }
+    // why: what is missing from a list leaves no trace in it, but its bucket tells.
+    let numbers = Self.masterNumbers(versions + [storeRow.primaryMasterVersion])
+    var rows: [MasterVersionRow] = []
+    for number in numbers { if let row = try masterVersion(number) { rows.append(row) } }
+    guard Set(versions).isSubset(of: rows.map(\.version)) else { throw .tampered(record: "a master key version") }
+    return rows
   }
 
   package func rotation(to version: UInt32) throws(KeyStoreError) -> RotationRow? {
@@ -283,6 +293,8 @@ private struct RowSnapshot {
 /// Runs SQLite and turns what it throws into the store's own errors.
 func translating<Value>(_ doing: String, _ body: () throws -> Value) throws(KeyStoreError) -> Value {
   do { return try body() } catch let error as KeyStoreError { throw error } catch let error as DatabaseError {
+    // why: pages that do not fit together are a matter for a backup, not for another disk or a restart.
+    if error.resultCode == .SQLITE_CORRUPT { throw .tampered(record: "the database's pages") }
     guard error.resultCode != .SQLITE_CANTOPEN || hasDescriptorLeft() else { throw .noDescriptor(doing: doing) }
     throw .database(code: error.resultCode.rawValue, doing: doing)
   } catch { throw .database(code: 1, doing: doing) }

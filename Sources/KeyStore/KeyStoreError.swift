@@ -24,6 +24,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   case noDescriptor(doing: String)
   /// Another process held the write lock for too long: nothing was written.
   case busy
+  /// The disk had no room for a change, which was taken back: the store is as it was.
+  case full
   /// A record is not as this service wrote it: edited, swapped, revived or deleted.
   case tampered(record: String)
   /// The records do not add up to the root that the store names.
@@ -48,7 +50,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   package enum MasterKeyMismatch: Equatable, Sendable {
     case otherKeyring(store: Identifier, keyring: Identifier)
     case missingVersion(UInt32)
-    case otherKey(version: UInt32)
+    /// `store` is what the store has on record, where it has.
+    case otherKey(version: UInt32, store: Digest?)
   }
 
   /// One sentence that an operator can act on.
@@ -78,6 +81,7 @@ package enum KeyStoreError: Error, Equatable, Sendable {
     case .noDescriptor(let doing):
       "The process had no descriptor left while \(doing): raise RLIMIT_NOFILE (LimitNOFILE=, ulimit -n)."
     case .busy: "Another process holds the key store's lock, so nothing was changed: find it and end it."
+    case .full: "The key store's disk is full, and the change was taken back: make room, then try again."
     case .tampered(let record):
       "The record of \(record) in the key store was changed outside Chatelaine: restore a backup."
     case .rootMismatch(let generation):
@@ -88,7 +92,7 @@ package enum KeyStoreError: Error, Equatable, Sendable {
       "The key store belongs to keyring \(store.hex), not \(keyring.hex): name the right keyring."
     case .masterKey(.missingVersion(let version)):
       "The key store needs master key version \(version), which the keyring lacks: restore its file."
-    case .masterKey(.otherKey(let version)):
+    case .masterKey(.otherKey(let version, _)):
       "Master key version \(version) does not match the key store (its key check value differs): restore the right file."
     case .taken(let record): "\(record) exists or has existed: names are never used again, choose another."
     case .cipherUnavailable: "libcrypto has no AES-256-GCM: install OpenSSL 3."

@@ -94,12 +94,12 @@ extension KeyStore {
     case checking
   }
 
-  /// Opens a store: the master key first, then the store's own row, then the root over all rows. `admit` looks at the
-  /// master versions before anything is written.
-  package static func open(
-    path: String, for use: Use = .serving, storeKey opener: StoreKeyOpener,
-    admitting admit: ([MasterVersionRow]) throws(KeyStoreError) -> Void = { _ in }
-  ) throws(KeyStoreError) -> KeyStore {
+  /// Reads a store: the master key first, then its own row, then the root over all rows, then the master versions.
+  /// Changes nothing on the disk, so that a store that is refused, here or by who compares it with its log, stays as it
+  /// was, with all that its journal holds.
+  package static func examine(
+    path: String, for use: Use = .serving, storeKey opener: StoreKeyOpener
+  ) throws(KeyStoreError) -> Examined {
     guard unsafe access(path, F_OK) == 0 else {
       throw errno == EACCES ? .place(path: path, .unreadable(ours: geteuid())) : .missing(path: path)
     }
@@ -108,7 +108,7 @@ extension KeyStore {
     try Schema.checkFile(path)
     try StoreFiles.checkOwner(path)
     try StoreJournal.check(path)
-    let stored = try readHead(path, for: use)
+    let stored = try readHead(path)
     let head = stored.head
     let storeKey = try opener(
       StoreKeyWrapping(
@@ -121,62 +121,59 @@ extension KeyStore {
     let tree = BucketTree(digests: stored.bucketDigests)
     guard tree.root == head.root else { throw .rootMismatch(generation: head.generation) }
     for (row, mac) in stored.masters where authenticator.mac(of: row) != mac { throw .tampered(record: row.description) }
-    try admit(stored.masters.map(\.row))
+    let masters = stored.masters.map(\.row)
+    for (version, macs) in stored.masterBuckets { try checkMaster(version, macs, tree) }
     guard use == .serving || stored.schema == Schema.version else {
       throw .olderSchema(found: stored.schema, known: Schema.version)
     }
-    let pool = try use == .checking ? openUntouched(path) : openPool(path: path)
-    if use == .serving {
-      // why: one transaction, so that a store that is refused is still of the version it was.
-      try translating("migrating the store") {
-        try pool.write { database in
-          try Schema.migrate(database)
-          try Schema.check(database)
-          try checkMaster(of: head, tree, database)
-        }
-      }
-    }
-    let store = KeyStore(path: path, lock: lock, pool: pool, authenticator: authenticator, head: head, tree: tree)
-    let version = head.wrappedStoreKey.wrappingKey.version
-    guard try store.masterVersion(version) != nil else { throw .tampered(record: "master key version \(version)") }
-    return store
+    return Examined(
+      path: path, use: use, lock: lock, authenticator: authenticator, row: head, tree: tree, masters: masters)
   }
 
-  /// The bucket of the version that wraps the store key; the row itself is checked when it is read, before and after.
-  private static func checkMaster(of head: StoreHeadRow, _ tree: BucketTree, _ database: Database) throws {
-    let version = head.wrappedStoreKey.wrappingKey.version
-    let record = "master key version \(version)"
+  /// Opens a store that nobody compares with anything.
+  package static func open(
+    path: String, for use: Use = .serving, storeKey opener: StoreKeyOpener
+  ) throws(KeyStoreError) -> KeyStore {
+    try examine(path: path, for: use, storeKey: opener).open()
+  }
+
+  /// The bucket that a version's row lies in, or would: a row that was deleted is missed there.
+  fileprivate static func checkMaster(_ version: UInt32, _ macs: [Digest], _ tree: BucketTree) throws(KeyStoreError) {
     let bucket = Bucket.number(.masterVersion, MasterVersionRow.primaryKey(version))
-    guard Bucket.digest(try bucketMACs(database, bucket, record: record)) == tree.digests[bucket] else {
-      throw KeyStoreError.tampered(record: record)
-    }
+    guard Bucket.digest(macs) == tree.digests[bucket] else { throw .tampered(record: "master key version \(version)") }
   }
 
-  /// why: a pool writes as soon as it is opened (GRDB makes and drops a table); a store that is refused
-  /// stays as it was. A connection that may write takes its journal away again when it is closed.
-  private static func readHead(_ path: String, for use: Use) throws(KeyStoreError) -> StoredHead {
+  /// The numbers of master versions that are there, or would be if their rows were: numbers go up by one, from the first
+  /// that a store was made with.
+  static func masterNumbers(_ versions: [UInt32]) -> [UInt32] {
+    guard let first = versions.min(), let last = versions.max() else { return [1] }
+    // why: somebody may add a file of a far number; then its neighbours have to do.
+    let range = last - first < masterNumbersMax ? first...last : last...last
+    let neighbours = [first > 1 ? first - 1 : first, last < .max ? last + 1 : last]
+    return Set(versions).union(range).union(neighbours).sorted()
+  }
+
+  private static let masterNumbersMax: UInt32 = 10_000
+
+  /// why: a connection that may write takes its journal away again when it is closed.
+  private static func readHead(_ path: String) throws(KeyStoreError) -> StoredHead {
     try translating("reading the store") {
-      var configuration = Configuration()
-      configuration.busyMode = .timeout(5)
       let untouched = Untouched(path)
-      let queue = switch use {
-      case .serving: try DatabaseQueue(path: path, configuration: configuration)
-      case .checking: try DatabaseQueue(path: untouched.path, configuration: untouched.configuration)
-      }
+      let queue = try DatabaseQueue(path: untouched.path, configuration: untouched.configuration)
       let head = Result { try queue.read { try StoredHead($0, path: path) } }
       try queue.close()
       return try head.get()
     }
   }
 
-  private static func openUntouched(_ path: String) throws(KeyStoreError) -> DatabasePool {
+  fileprivate static func openUntouched(_ path: String) throws(KeyStoreError) -> DatabasePool {
     let untouched = Untouched(path)
     return try translating("opening the store") {
       try DatabasePool(path: untouched.path, configuration: untouched.configuration)
     }
   }
 
-  private static func openPool(path: String) throws(KeyStoreError) -> DatabasePool {
+  fileprivate static func openPool(path: String) throws(KeyStoreError) -> DatabasePool {
     var configuration = Configuration()
     configuration.maximumReaderCount = 4
     configuration.busyMode = .timeout(5)
@@ -188,12 +185,73 @@ extension KeyStore {
   }
 }
 
+extension KeyStore {
+  /// A store that was read and holds, of which nothing was changed. Its lock is held.
+  package struct Examined: ~Copyable {
+    private let path: String
+    private let use: Use
+    private let lock: StoreLock
+    private let authenticator: RowAuthenticator
+    package let row: StoreHeadRow
+    private let tree: BucketTree
+    package let masters: [MasterVersionRow]
+
+    fileprivate init(
+      path: String, use: Use, lock: StoreLock, authenticator: consuming RowAuthenticator, row: StoreHeadRow,
+      tree: BucketTree, masters: [MasterVersionRow]
+    ) {
+      self.path = path
+      self.use = use
+      self.lock = lock
+      self.authenticator = authenticator
+      self.row = row
+      self.tree = tree
+      self.masters = masters
+    }
+
+    package var head: Head { Head(row) }
+
+    /// Opens it for its use; a store of an older schema is taken over.
+    package consuming func open() throws(KeyStoreError) -> KeyStore {
+      // why: a pool writes as soon as it is opened (GRDB makes and drops a table).
+      let pool = try use == .checking ? KeyStore.openUntouched(path) : KeyStore.openPool(path: path)
+      if use == .serving {
+        // why: one transaction, so that a store that is refused is still of the version it was.
+        try translating("migrating the store") {
+          try pool.write { database in
+            guard try StoreHeadRow.loadChecked(database, authenticator) == row else {
+              throw KeyStoreError.tampered(record: "the store")
+            }
+            try Schema.migrate(database)
+            try Schema.check(database)
+            try KeyStore.checkMasters(masters, tree, database)
+          }
+        }
+      }
+      let version = row.wrappedStoreKey.wrappingKey.version
+      let store = KeyStore(path: path, lock: lock, pool: pool, authenticator: authenticator, head: row, tree: tree)
+      guard try store.masterVersion(version) != nil else { throw .tampered(record: "master key version \(version)") }
+      return store
+    }
+  }
+
+  /// Again, with what the migration has made.
+  fileprivate static func checkMasters(_ rows: [MasterVersionRow], _ tree: BucketTree, _ database: Database) throws {
+    for version in masterNumbers(rows.map(\.version)) {
+      let bucket = Bucket.number(.masterVersion, MasterVersionRow.primaryKey(version))
+      try checkMaster(version, bucketMACs(database, bucket, record: "master key version \(version)"), tree)
+    }
+  }
+}
+
 /// The store's own row and the digests of its buckets, unchecked.
 private struct StoredHead {
   let schema: Int
   let head: StoreHeadRow
   let mac: Digest
   let masters: [(row: MasterVersionRow, mac: Digest)]
+  /// The row MACs of their buckets; none where the schema is an older one.
+  let masterBuckets: [(version: UInt32, macs: [Digest])]
   let keyCheckValue: Digest?
   let bucketDigests: [Digest]
 
@@ -215,6 +273,11 @@ private struct StoredHead {
     masters = try Row.fetchAll(database, sql: "SELECT * FROM master_versions ORDER BY version").map { row in
       let reader = RowReader(row: row, record: "a master key version")
       return (try MasterVersionRow(reader), try reader.digest("row_mac"))
+    }
+    let numbers = version == Schema.version ? KeyStore.masterNumbers(masters.map(\.row.version)) : []
+    masterBuckets = try numbers.map { number in
+      let bucket = Bucket.number(.masterVersion, MasterVersionRow.primaryKey(number))
+      return (number, try KeyStore.bucketMACs(database, bucket, record: "master key version \(number)"))
     }
     bucketDigests = try StoredDigests.read(database)
   }

@@ -65,6 +65,10 @@ extension KeyStore {
     let row: TenantRow
     let bucket: Int
     let mac: Digest
+
+    func isWrapped(byOtherThan version: UInt32) -> Bool {
+      row.wrappedRoot.map { $0.wrappingKey.version != version } ?? false
+    }
   }
 
   private func read(_ rotation: RotationRow, rowsMax: Int, generation: UInt64) throws(KeyStoreError) -> Work {
@@ -72,8 +76,7 @@ extension KeyStore {
     let work = try translating("reading tenants to rewrap") {
       try pool.read { database in
         guard try Self.generation(database) == generation else { throw KeyStoreError.tampered(record: "the store") }
-        let (rows, end) = try Self.tenants(database, from: start, rowsMax: rowsMax)
-        let tenants = try rows.compactMap { try self.tenant($0, toRewrapTo: rotation.version) }
+        let (tenants, end) = try self.tenants(database, from: start, rowsMax: rowsMax, toRewrapTo: rotation.version)
         let macs = try BucketMACs(database, Set(tenants.map(\.bucket)), and: rotation.bucket)
         return Work(end: end, tenants: tenants, macs: macs)
       }
@@ -84,25 +87,40 @@ extension KeyStore {
     return work
   }
 
-  /// Rows of whole buckets, and the first bucket after them.
-  private static func tenants(_ database: Database, from start: Int, rowsMax: Int) throws -> ([Row], Int) {
-    let sql = "SELECT * FROM tenants WHERE bucket >= ? ORDER BY bucket, id LIMIT ?"
-    let rows = try Row.fetchAll(database.cachedStatement(sql: sql), arguments: [start, rowsMax + 1])
-    guard rows.count > rowsMax, let last: Int = rows.last?["bucket"] else { return (rows, Bucket.count) }
-    let whole = rows.prefix { ($0["bucket"] as Int) < last }
-    guard whole.isEmpty else { return (Array(whole), last) }
-    return (try Row.fetchAll(database, sql: "SELECT * FROM tenants WHERE bucket = ?", arguments: [last]), last + 1)
+  /// Tenants of whole buckets that another version wraps, and the first bucket after them.
+  private func tenants(
+    _ database: Database, from start: Int, rowsMax: Int, toRewrapTo version: UInt32
+  ) throws -> ([Tenant], Int) {
+    let statement = try database.cachedStatement(
+      sql: "SELECT * FROM tenants WHERE bucket >= ? ORDER BY bucket, id LIMIT ?")
+    statement.arguments = [start, rowsMax + 1]
+    let (tenants, isAll) = try read(statement, rowsMax: rowsMax)
+    if isAll { return (tenants.filter { $0.isWrapped(byOtherThan: version) }, Bucket.count) }
+    let last = tenants.last?.bucket ?? start
+    let whole = tenants.prefix { $0.bucket < last }
+    guard whole.isEmpty else { return (whole.filter { $0.isWrapped(byOtherThan: version) }, last) }
+    let one = try database.cachedStatement(sql: "SELECT * FROM tenants WHERE bucket = ?")
+    one.arguments = [last]
+    return (try read(one, rowsMax: .max).0.filter { $0.isWrapped(byOtherThan: version) }, last + 1)
   }
 
-  /// nil where nothing is to be rewrapped.
-  private func tenant(_ row: Row, toRewrapTo version: UInt32) throws(KeyStoreError) -> Tenant? {
-    let reader = RowReader(row: row, record: "a tenant")
+  /// Rows whose MACs are right; whether there are no more than these.
+  private func read(_ statement: Statement, rowsMax: Int) throws -> ([Tenant], Bool) {
+    let places = ColumnPlaces(statement)
+    let rows = try Row.fetchCursor(statement)
+    var tenants: [Tenant] = []
+    while let row = try rows.next() {
+      tenants.append(try tenant(RowReader(row: row, record: "a tenant", places: places)))
+    }
+    return (tenants, tenants.count <= rowsMax)
+  }
+
+  private func tenant(_ reader: RowReader) throws(KeyStoreError) -> Tenant {
     let tenant = try TenantRow(reader)
     let (mac, bucket) = (try reader.digest("row_mac"), tenant.bucket)
     guard try reader.integer("bucket") == bucket, authenticator.mac(of: tenant) == mac else {
       throw .tampered(record: tenant.description)
     }
-    guard let wrapped = tenant.wrappedRoot, wrapped.wrappingKey.version != version else { return nil }
     return Tenant(row: tenant, bucket: bucket, mac: mac)
   }
 
@@ -122,6 +140,7 @@ extension KeyStore {
   /// A tenant's row as it will be.
   private struct Update {
     let row: TenantRow
+    let bucket: Int
     let mac: Digest
     let oldVersion: UInt32?
   }
@@ -133,19 +152,20 @@ extension KeyStore {
     var macs = work.macs
     let updates = try self.updates(work, wrapped, &macs)
     let mac = authenticator.mac(of: rotation.after)
-    try macs.replace(authenticator.mac(of: rotation.before), by: mac, in: rotation.after.bucket)
+    try macs.replace(authenticator.mac(of: rotation.before), by: mac, in: rotation.after.bucket, of: .rotation)
     let digests = macs.digests
     let tree = state.withLock { $0.tree.preparing(digests) }
+    let before = storeRow
     head.root = tree.root
     do throws(KeyStoreError) {
       let expected = head.generation - 1
       try translating("rewrapping tenants") {
-        try write(expecting: expected) { [head] database in
+        try write(expecting: expected) { [head, macs] database in
           try Self.put(updates, database)
-          try rotation.after.save(database, mac: mac)
+          try rotation.after.save(database, bucket: rotation.after.bucket, mac: mac)
           try Self.put(digests, database)
-          // why: as for every change, a trigger that puts an old row back must not get it vouched for.
-          guard try work.macs.read(database).digests == digests else { throw KeyStoreError.tampered(record: "tenants") }
+          // why: as for every change, what was put must stand there; a trigger could have put an old row back.
+          guard try macs.areWritten(in: database) else { throw KeyStoreError.tampered(record: "tenants") }
           try head.save(database, mac: self.authenticator.mac(of: head))
         } publishing: { [head] state in
           state.head = head
@@ -154,8 +174,7 @@ extension KeyStore {
         }
       }
     } catch {
-      if case .database = error { state.withLock { $0.isUncertain = true } }
-      throw error
+      throw judged(error, expecting: before)
     }
   }
 
@@ -169,8 +188,9 @@ extension KeyStore {
       var row = tenant.row
       row.wrappedRoot = wrapped
       let mac = authenticator.mac(of: row)
-      try macs.replace(tenant.mac, by: mac, in: tenant.bucket)
-      updates.append(Update(row: row, mac: mac, oldVersion: tenant.row.wrappedRoot?.wrappingKey.version))
+      try macs.replace(tenant.mac, by: mac, in: tenant.bucket, of: .tenant)
+      let oldVersion = tenant.row.wrappedRoot?.wrappingKey.version
+      updates.append(Update(row: row, bucket: tenant.bucket, mac: mac, oldVersion: oldVersion))
     }
     return updates
   }
@@ -202,13 +222,13 @@ extension KeyStore {
     for update in updates {
       let wrapped = update.row.wrappedBytes ?? []
       try statement.execute(arguments: [
-        wrapped.blobValue, update.mac.databaseValue, update.row.bucket, update.row.id.rawValue,
+        wrapped.blobValue, update.mac.databaseValue, update.bucket, update.row.id.rawValue,
       ])
       guard database.changesCount == 1 else { throw KeyStoreError.tampered(record: update.row.description) }
     }
   }
 
-  private static func put(_ digests: [Int: Digest], _ database: Database) throws {
+  static func put(_ digests: [Int: Digest], _ database: Database) throws {
     let statement = try database.cachedStatement(sql: "INSERT OR REPLACE INTO buckets (number, digest) VALUES (?, ?)")
     for (bucket, digest) in digests.sorted(by: { $0.key < $1.key }) {
       try statement.execute(arguments: [bucket, digest.databaseValue])
@@ -216,56 +236,65 @@ extension KeyStore {
   }
 }
 
-/// The row MACs of some buckets.
+/// The row MACs of some buckets, table by table.
 private struct BucketMACs {
-  private var macs: [Int: [Digest]] = [:]
+  private var macs: [StoreTable: [Int: [Digest]]] = [:]
   /// Buckets that lie near each other, and one that may lie anywhere.
   private let near: Set<Int>
   private let apart: Int
 
   init(_ database: Database, _ near: Set<Int>, and apart: Int) throws {
-    self = try BucketMACs(near: near, apart: apart).read(database)
-  }
-
-  private init(near: Set<Int>, apart: Int) {
     self.near = near
     self.apart = apart
-    for bucket in near { macs[bucket] = [] }
+    for table in StoreTable.inBuckets { macs[table] = try read(table, database) }
   }
 
-  /// The same buckets as they are now.
-  func read(_ database: Database) throws -> BucketMACs {
-    var found = BucketMACs(near: near, apart: apart)
+  /// Whether the tables that a rotation writes hold these.
+  func areWritten(in database: Database) throws -> Bool {
+    for table in [StoreTable.tenant, .rotation] {
+      let found = try read(table, database).mapValues { $0.sorted() }
+      guard found == macs[table]?.mapValues({ $0.sorted() }) else { return false }
+    }
+    return true
+  }
+
+  private func read(_ table: StoreTable, _ database: Database) throws -> [Int: [Digest]] {
+    var found: [Int: [Digest]] = [:]
     if let first = near.min(), let last = near.max() {
       if last - first < 16 * near.count {
-        try found.take(first...last, database)
+        try take(first...last, of: table, database, &found) { near.contains($0) }
       } else {
-        for bucket in near { found.macs[bucket] = try KeyStore.bucketMACs(database, bucket, record: "a bucket") }
+        for bucket in near { try take(bucket...bucket, of: table, database, &found) { _ in true } }
       }
     }
-    if !near.contains(apart) { found.macs[apart] = try KeyStore.bucketMACs(database, apart, record: "a bucket") }
+    if !near.contains(apart) { try take(apart...apart, of: table, database, &found) { _ in true } }
     return found
   }
 
-  /// Rows lie in the order of their buckets.
-  private mutating func take(_ range: ClosedRange<Int>, _ database: Database) throws {
-    for table in StoreTable.inBuckets {
-      let statement = try database.cachedStatement(
-        sql: "SELECT bucket, row_mac FROM \(table.sqlName) WHERE bucket BETWEEN ? AND ? ORDER BY bucket")
-      let rows = try Row.fetchCursor(statement, arguments: [range.lowerBound, range.upperBound])
-      while let row = try rows.next() {
-        let reader = RowReader(row: row, record: "a bucket")
-        let bucket: Int = try reader.integer("bucket")
-        if near.contains(bucket) { macs[bucket, default: []].append(try reader.digest("row_mac")) }
-      }
+  private func take(
+    _ range: ClosedRange<Int>, of table: StoreTable, _ database: Database, _ found: inout [Int: [Digest]],
+    _ isWanted: (Int) -> Bool
+  ) throws {
+    let statement = try database.cachedStatement(
+      sql: "SELECT bucket, row_mac FROM \(table.sqlName) WHERE bucket BETWEEN ? AND ?")
+    let places = ColumnPlaces(statement)
+    let rows = try Row.fetchCursor(statement, arguments: [range.lowerBound, range.upperBound])
+    while let row = try rows.next() {
+      let reader = RowReader(row: row, record: "a bucket", places: places)
+      let bucket: Int = try reader.integer("bucket")
+      if isWanted(bucket) { found[bucket, default: []].append(try reader.digest("row_mac")) }
     }
   }
 
-  var buckets: [Int] { Array(macs.keys) }
-  var digests: [Int: Digest] { macs.mapValues { Bucket.digest($0) } }
+  var digests: [Int: Digest] {
+    var all: [Int: [Digest]] = [apart: []]
+    for bucket in near { all[bucket] = [] }
+    for table in macs.values { all.merge(table) { $0 + $1 } }
+    return all.mapValues { Bucket.digest($0) }
+  }
 
-  mutating func replace(_ old: Digest, by new: Digest, in bucket: Int) throws(KeyStoreError) {
-    guard let place = macs[bucket]?.firstIndex(of: old) else { throw .tampered(record: "bucket \(bucket)") }
-    macs[bucket]?[place] = new
+  mutating func replace(_ old: Digest, by new: Digest, in bucket: Int, of table: StoreTable) throws(KeyStoreError) {
+    guard let place = macs[table]?[bucket]?.firstIndex(of: old) else { throw .tampered(record: "bucket \(bucket)") }
+    macs[table]?[bucket]?[place] = new
   }
 }

@@ -1,5 +1,6 @@
 internal import ChatelaineEnvelopes
 internal import ChatelaineVocabulary
+internal import Foundation
 internal import GRDB
 
 /// Reads columns whose content nobody vouches for yet: a wrong type or length is a tampered record,
@@ -7,12 +8,26 @@ internal import GRDB
 struct RowReader {
   let row: Row
   let record: String
+  /// For queries of many rows.
+  private let places: ColumnPlaces?
+
+  init(row: Row, record: String, places: ColumnPlaces? = nil) {
+    self.row = row
+    self.record = record
+    self.places = places
+  }
 
   private func fail() -> KeyStoreError { .tampered(record: record) }
 
   private func value(_ column: String) throws(KeyStoreError) -> DatabaseValue {
-    guard let value: DatabaseValue = row[column] else { throw fail() }
+    let value: DatabaseValue? = if let place = places?[column] { row[place] } else { row[column] }
+    guard let value else { throw fail() }
     return value
+  }
+
+  private func data(_ column: String) throws(KeyStoreError) -> Data {
+    guard case .blob(let data) = (try value(column)).storage else { throw fail() }
+    return data
   }
 
   func integer<Value: FixedWidthInteger>(_ column: String, as _: Value.Type = Value.self) throws(KeyStoreError) -> Value {
@@ -28,19 +43,18 @@ struct RowReader {
   }
 
   func blob(_ column: String) throws(KeyStoreError) -> [UInt8] {
-    guard case .blob(let data) = (try value(column)).storage else { throw fail() }
-    return [UInt8](data)
+    [UInt8](try data(column))
   }
 
   func identifier(_ column: String) throws(KeyStoreError) -> Identifier {
-    let bytes = try blob(column)
+    let bytes = try data(column)
     var cursor = ByteCursor()
     guard bytes.count == Identifier.byteCount, let id = try? cursor.identifier(bytes.span) else { throw fail() }
     return id
   }
 
   func digest(_ column: String) throws(KeyStoreError) -> Digest {
-    let bytes = try blob(column)
+    let bytes = try data(column)
     guard bytes.count == Digest.byteCount else { throw fail() }
     return Digest(bytes.span)
   }
@@ -57,7 +71,7 @@ struct RowReader {
 
   /// The wrapped key of a column; nil where it was erased.
   func wrappedKey(_ column: String) throws(KeyStoreError) -> WrappedKey? {
-    let bytes = try blob(column)
+    let bytes = try data(column)
     guard !bytes.isEmpty else { return nil }
     guard let wrapped = try? WrappedKey(bytes.span) else { throw fail() }
     return wrapped
@@ -72,6 +86,15 @@ struct RowReader {
     guard let name = try? KeyName(try text(column)) else { throw fail() }
     return name
   }
+}
+
+/// Where a statement's columns stand: a row finds them by name anew for every row and column.
+struct ColumnPlaces {
+  private let names: [String]
+
+  init(_ statement: Statement) { names = statement.columnNames }
+
+  subscript(_ name: String) -> Int? { names.firstIndex(of: name) }
 }
 
 extension StoreTable {

@@ -5,40 +5,50 @@ internal import GRDB
 
 /// A row as SQLite stores it.
 protocol StoredRow: StoreRow {
-  /// Columns that name the row.
-  static var keyColumns: [String] { get }
-  /// Columns of the table's primary key.
-  static var uniqueColumns: [String] { get }
-  /// Every column but `bucket` and `row_mac`.
-  var columns: [(name: String, value: DatabaseValue)] { get }
+  static var sql: RowSQL { get }
+  /// In the order of its `sql`'s columns.
+  var values: [DatabaseValue] { get }
+}
+
+/// The statements of one table's rows.
+struct RowSQL: Sendable {
+  /// How many columns at the front name the row.
+  let keyCount: Int
+  let save: String
+  let storedMAC: String
+
+  /// Of every column but `bucket` and `row_mac`. `isClustered`: the bucket is a part of the table's primary key.
+  init(_ table: StoreTable, key: [String], _ others: [String], isClustered: Bool = true) {
+    keyCount = key.count
+    let all = key + others + ["bucket", "row_mac"]
+    let unique = isClustered ? ["bucket"] + key : key
+    let updates = (others + ["bucket", "row_mac"]).map { "\($0) = excluded.\($0)" }
+    save = """
+      INSERT INTO \(table.sqlName) (\(all.joined(separator: ", ")))
+      VALUES (\(all.map { _ in "?" }.joined(separator: ", ")))
+      ON CONFLICT (\(unique.joined(separator: ", "))) DO UPDATE SET \(updates.joined(separator: ", "))
+      """
+    let matches = (key + ["bucket"]).map { "\($0) = ?" }.joined(separator: " AND ")
+    // why: as for every load, an index has no say in whether a row is there.
+    storedMAC = "SELECT row_mac FROM \(table.sqlName) NOT INDEXED WHERE \(matches)"
+  }
 }
 
 extension StoredRow {
-  static var uniqueColumns: [String] { ["bucket"] + keyColumns }
-
   var bucket: Int { Bucket.number(Self.table, primaryKey) }
 
   /// The MAC of the row with the same key, where there is one.
-  func storedMAC(_ database: Database) throws -> Digest? {
-    let key = [("bucket", bucket.databaseValue)] + columns.filter { Self.keyColumns.contains($0.name) }
-    let matches = key.map { name, _ in "\(name) = ?" }.joined(separator: " AND ")
-    let statement = try database.cachedStatement(sql: "SELECT row_mac FROM \(Self.table.sqlName) WHERE \(matches)")
-    let row = try Row.fetchOne(statement, arguments: StatementArguments(key.map { _, value in value }))
+  func storedMAC(_ database: Database, bucket: Int) throws -> Digest? {
+    let statement = try database.cachedStatement(sql: Self.sql.storedMAC)
+    let key = values.prefix(Self.sql.keyCount) + [bucket.databaseValue]
+    let row = try Row.fetchOne(statement, arguments: StatementArguments(key))
     return try row.map { try RowReader(row: $0, record: description).digest("row_mac") }
   }
 
   /// Inserts the row, or replaces the one with the same key.
-  func save(_ database: Database, mac: Digest) throws {
-    let all = columns + [("bucket", bucket.databaseValue), ("row_mac", mac.databaseValue)]
-    let names = all.map(\.name).joined(separator: ", ")
-    let marks = all.map { _ in "?" }.joined(separator: ", ")
-    let updates = all.filter { !Self.keyColumns.contains($0.name) }.map { "\($0.name) = excluded.\($0.name)" }
-    let statement = try database.cachedStatement(
-      sql: """
-        INSERT INTO \(Self.table.sqlName) (\(names)) VALUES (\(marks))
-        ON CONFLICT (\(Self.uniqueColumns.joined(separator: ", "))) DO UPDATE SET \(updates.joined(separator: ", "))
-        """)
-    try statement.execute(arguments: StatementArguments(all.map(\.value)))
+  func save(_ database: Database, bucket: Int, mac: Digest) throws {
+    let statement = try database.cachedStatement(sql: Self.sql.save)
+    try statement.execute(arguments: StatementArguments(values + [bucket.databaseValue, mac.databaseValue]))
   }
 }
 
@@ -63,59 +73,66 @@ extension UInt64 {
 }
 
 extension MasterVersionRow: StoredRow {
-  static let keyColumns = ["version"]
-  static let uniqueColumns = ["version"]
-  var columns: [(name: String, value: DatabaseValue)] {
+  static let sql = RowSQL(
+    .masterVersion, key: ["version"], ["key_check_value", "state", "created"], isClustered: false)
+
+  var values: [DatabaseValue] {
     [
-      ("version", Int64(version).databaseValue), ("key_check_value", keyCheckValue.databaseValue),
-      ("state", Int64(state.rawValue).databaseValue), ("created", created.databaseValue),
+      Int64(version).databaseValue, keyCheckValue.databaseValue, Int64(state.rawValue).databaseValue,
+      created.databaseValue,
     ]
   }
 }
 
 extension RotationRow: StoredRow {
-  static let keyColumns = ["version"]
-  static let uniqueColumns = ["version"]
-  var columns: [(name: String, value: DatabaseValue)] {
+  static let sql = RowSQL(
+    .rotation, key: ["version"], ["started", "cursor", "rewrapped", "finished"], isClustered: false)
+
+  var values: [DatabaseValue] {
     [
-      ("version", Int64(version).databaseValue), ("started", started.databaseValue),
-      ("cursor", Int64(cursor).databaseValue), ("rewrapped", rewrapped.stored),
-      ("finished", Int64(finished?.nanoseconds ?? 0).databaseValue),
+      Int64(version).databaseValue, started.databaseValue, Int64(cursor).databaseValue, rewrapped.stored,
+      Int64(finished?.nanoseconds ?? 0).databaseValue,
     ]
   }
 }
 
 extension TenantRow: StoredRow {
-  static let keyColumns = ["id"]
-  var columns: [(name: String, value: DatabaseValue)] {
+  static let sql = RowSQL(.tenant, key: ["id"], ["root_id", "root_version", "state", "created", "wrapped"])
+
+  var values: [DatabaseValue] {
     [
-      ("id", id.rawValue.databaseValue), ("root_id", root.id.databaseValue),
-      ("root_version", Int64(root.version).databaseValue), ("state", Int64(state.rawValue).databaseValue),
-      ("created", created.databaseValue), ("wrapped", (wrappedRoot?.bytes ?? []).blobValue),
+      id.rawValue.databaseValue, root.id.databaseValue, Int64(root.version).databaseValue,
+      Int64(state.rawValue).databaseValue, created.databaseValue, (wrappedRoot?.bytes ?? []).blobValue,
     ]
   }
 }
 
 extension TenantKeyRow: StoredRow {
-  static let keyColumns = ["tenant", "name"]
-  var columns: [(name: String, value: DatabaseValue)] {
+  static let sql = RowSQL(
+    .key, key: ["tenant", "name"],
     [
-      ("tenant", tenant.rawValue.databaseValue), ("name", name.rawValue.databaseValue), ("id", id.databaseValue),
-      ("purpose", Int64(purpose.rawValue).databaseValue), ("suite", Int64(suite?.rawValue ?? 0).databaseValue),
-      ("state", Int64(state.rawValue).databaseValue), ("created", created.databaseValue),
-      ("current_version", Int64(currentVersion).databaseValue), ("floor_version", Int64(floorVersion).databaseValue),
-      ("budget_messages", budgetMessages.stored), ("budget_bytes", budgetBytes.stored),
+      "id", "purpose", "suite", "state", "created", "current_version", "floor_version", "budget_messages",
+      "budget_bytes",
+    ])
+
+  var values: [DatabaseValue] {
+    [
+      tenant.rawValue.databaseValue, name.rawValue.databaseValue, id.databaseValue,
+      Int64(purpose.rawValue).databaseValue, Int64(suite?.rawValue ?? 0).databaseValue,
+      Int64(state.rawValue).databaseValue, created.databaseValue, Int64(currentVersion).databaseValue,
+      Int64(floorVersion).databaseValue, budgetMessages.stored, budgetBytes.stored,
     ]
   }
 }
 
 extension KeyVersionRow: StoredRow {
-  static let keyColumns = ["tenant", "name", "version"]
-  var columns: [(name: String, value: DatabaseValue)] {
+  static let sql = RowSQL(
+    .keyVersion, key: ["tenant", "name", "version"], ["state", "created", "wrapped"])
+
+  var values: [DatabaseValue] {
     [
-      ("tenant", tenant.rawValue.databaseValue), ("name", name.rawValue.databaseValue),
-      ("version", Int64(version).databaseValue), ("state", Int64(state.rawValue).databaseValue),
-      ("created", created.databaseValue), ("wrapped", (wrapped?.bytes ?? []).blobValue),
+      tenant.rawValue.databaseValue, name.rawValue.databaseValue, Int64(version).databaseValue,
+      Int64(state.rawValue).databaseValue, created.databaseValue, (wrapped?.bytes ?? []).blobValue,
     ]
   }
 }

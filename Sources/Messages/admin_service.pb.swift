@@ -315,7 +315,7 @@ package nonisolated struct Chatelaine_V1_StatusResponse: @unchecked Sendable {
     /// file | passphrase; empty where the keyring does not have it
     package var seal: String = String()
 
-    /// 32 bytes
+    /// 32 bytes; empty while it is not in use yet
     package var keyCheckValue: Data = Data()
 
     package var primary: Bool = false
@@ -777,10 +777,7 @@ package nonisolated struct Chatelaine_V1_RotateMasterResponse: Sendable {
 
   package var version: UInt32 = 0
 
-  /// 32 bytes
-  package var keyCheckValue: Data = Data()
-
-  /// of the new version, to be copied
+  /// of the new version, to be copied; its key check value is asked of the copy
   package var file: String = String()
 
   /// committed already
@@ -902,7 +899,7 @@ package nonisolated struct Chatelaine_V1_MasterStatusResponse: Sendable {
 
     package var state: Chatelaine_V1_MasterState = .unspecified
 
-    /// 32 bytes
+    /// 32 bytes; empty while it is not in use yet
     package var keyCheckValue: Data = Data()
 
     /// file | passphrase; empty where the keyring does not have it
@@ -914,6 +911,12 @@ package nonisolated struct Chatelaine_V1_MasterStatusResponse: Sendable {
     package var tenantRoots: UInt64 = 0
 
     package var safeToRetire: Bool = false
+
+    /// missing | damaged | mode | owner | link | other-key | unreadable; empty where all is well
+    package var file: String = String()
+
+    /// the same in a sentence
+    package var problem: String = String()
 
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2165,7 +2168,7 @@ nonisolated extension Chatelaine_V1_RotateMasterRequest: SwiftProtobuf.Message, 
 
 nonisolated extension Chatelaine_V1_RotateMasterResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RotateMasterResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}key_check_value\0\u{1}file\0\u{1}primary\0\u{2}\u{b}receipt\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{2}\u{2}file\0\u{1}primary\0\u{2}\u{b}receipt\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2174,7 +2177,6 @@ nonisolated extension Chatelaine_V1_RotateMasterResponse: SwiftProtobuf.Message,
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.version) }()
-      case 2: try { try decoder.decodeSingularBytesField(value: &self.keyCheckValue) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.file) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.primary) }()
       case 15: try { try decoder.decodeSingularMessageField(value: &self._receipt) }()
@@ -2191,9 +2193,6 @@ nonisolated extension Chatelaine_V1_RotateMasterResponse: SwiftProtobuf.Message,
     if self.version != 0 {
       try visitor.visitSingularUInt32Field(value: self.version, fieldNumber: 1)
     }
-    if !self.keyCheckValue.isEmpty {
-      try visitor.visitSingularBytesField(value: self.keyCheckValue, fieldNumber: 2)
-    }
     if !self.file.isEmpty {
       try visitor.visitSingularStringField(value: self.file, fieldNumber: 3)
     }
@@ -2208,7 +2207,6 @@ nonisolated extension Chatelaine_V1_RotateMasterResponse: SwiftProtobuf.Message,
 
   package static func ==(lhs: Chatelaine_V1_RotateMasterResponse, rhs: Chatelaine_V1_RotateMasterResponse) -> Bool {
     if lhs.version != rhs.version {return false}
-    if lhs.keyCheckValue != rhs.keyCheckValue {return false}
     if lhs.file != rhs.file {return false}
     if lhs.primary != rhs.primary {return false}
     if lhs._receipt != rhs._receipt {return false}
@@ -2375,7 +2373,7 @@ nonisolated extension Chatelaine_V1_MasterStatusResponse: SwiftProtobuf.Message,
 
 nonisolated extension Chatelaine_V1_MasterStatusResponse.Version: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Chatelaine_V1_MasterStatusResponse.protoMessageName + ".Version"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}state\0\u{3}key_check_value\0\u{1}seal\0\u{3}created_unix_ns\0\u{3}tenant_roots\0\u{3}safe_to_retire\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}state\0\u{3}key_check_value\0\u{1}seal\0\u{3}created_unix_ns\0\u{3}tenant_roots\0\u{3}safe_to_retire\0\u{1}file\0\u{1}problem\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2390,6 +2388,8 @@ nonisolated extension Chatelaine_V1_MasterStatusResponse.Version: SwiftProtobuf.
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.createdUnixNs) }()
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.tenantRoots) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.safeToRetire) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.file) }()
+      case 9: try { try decoder.decodeSingularStringField(value: &self.problem) }()
       default: break
       }
     }
@@ -2417,6 +2417,12 @@ nonisolated extension Chatelaine_V1_MasterStatusResponse.Version: SwiftProtobuf.
     if self.safeToRetire != false {
       try visitor.visitSingularBoolField(value: self.safeToRetire, fieldNumber: 7)
     }
+    if !self.file.isEmpty {
+      try visitor.visitSingularStringField(value: self.file, fieldNumber: 8)
+    }
+    if !self.problem.isEmpty {
+      try visitor.visitSingularStringField(value: self.problem, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2428,6 +2434,8 @@ nonisolated extension Chatelaine_V1_MasterStatusResponse.Version: SwiftProtobuf.
     if lhs.createdUnixNs != rhs.createdUnixNs {return false}
     if lhs.tenantRoots != rhs.tenantRoots {return false}
     if lhs.safeToRetire != rhs.safeToRetire {return false}
+    if lhs.file != rhs.file {return false}
+    if lhs.problem != rhs.problem {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

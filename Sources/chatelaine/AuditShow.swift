@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
+internal import ChatelaineHardening
 internal import ChatelaineVocabulary
 internal import Glibc
 
@@ -91,7 +92,7 @@ private final class LineBuffer {
   func flush() {
     print(text, terminator: "")
     text = ""
-    if fflush(nil) != 0 { hasFailed = true }
+    if !Hardening.hasOutputArrived() { hasFailed = true }
   }
 }
 

@@ -11,8 +11,8 @@ struct AuditVerify: ParsableCommand {
     abstract: "Recomputes the whole log from its bytes. Needs no key and no service.",
     discussion: """
       Exit status: 0 valid; 65 changed, removed, inserted or cut in the middle: the first bad place is named;
-      2 valid up to an interrupted write at the very end; 3 nothing to verify; 66 there is no log; 74 the files cannot be read; 77 they may not be read; 78 a newer
-      version wrote the place that is named.
+      2 valid up to an interrupted write at the very end; 3 nothing to verify; 66 there is no log; 74 the files \
+      cannot be read; 77 they may not be read; 78 a newer version wrote the place that is named.
       """)
 
   @OptionGroup var log: LogOption
@@ -21,6 +21,19 @@ struct AuditVerify: ParsableCommand {
   var json = false
 
   func run() throws {
+    do { try verify() } catch let error as LogError {
+      if json {
+        switch error {
+        case .corrupt(let fault, let file): print(JSON.object(fault.fields("tampered", in: file)).text)
+        case .unsupported(let fault, let file): print(JSON.object(fault.fields("newer", in: file)).text)
+        case .noLog, .storage: break
+        }
+      }
+      throw error
+    }
+  }
+
+  private func verify() throws {
     let storage = try log.open()
     var reader = try LogReader(storage)
     let progress = try ProgressLine(total: reader.totalBytes(), label: "verifying")
@@ -44,6 +57,16 @@ struct AuditVerify: ParsableCommand {
       end = try reader.readAvailable(visit: { _ in }, progress: progress.advance)
     }
     return end
+  }
+}
+
+extension LogFault {
+  /// What `--json` says of a log that is not as it was written.
+  fileprivate func fields(_ result: String, in file: String) -> [(String, JSON)] {
+    let place: [(String, JSON)] = [
+      ("result", .string(result)), ("file", .string(file)), ("segment", .number(segment)), ("offset", .number(offset)),
+    ]
+    return place + (sequence.map { [("sequence", .number($0))] } ?? []) + [("reason", .string(sentence))]
   }
 }
 

@@ -11,6 +11,9 @@ func runClosedUp() -> Never {
   var used: (any ParsableCommand.Type)?
   do {
     try Hardening.holdStandardDescriptors()
+    // why: a file at RLIMIT_FSIZE is refused like a full disk; the default is death.
+    signal(SIGXFSZ, SIG_IGN)
+    try checkArguments()
     let policy = Hardening.Policy(
       allowed: allowances(CommandLine.arguments), lockedBytesNeeded: 1 << 20,
       freeWipes: ch_wiping_free_is_linked() == 1)
@@ -22,6 +25,16 @@ func runClosedUp() -> Never {
     try finishOutput()
     exit(0)
   } catch { end(error, of: used) }
+}
+
+/// why: what is not UTF-8 would reach the command repaired, and two contexts or two file names be one.
+private func checkArguments() throws {
+  for index in 1..<max(1, Int(CommandLine.argc)) {
+    guard let argument = unsafe CommandLine.unsafeArgv[index], unsafe String(validatingCString: argument) == nil else {
+      continue
+    }
+    throw Failure(.usage, "argument \(index) is not UTF-8, and nothing was done: give text in UTF-8")
+  }
 }
 
 /// Commands that talk to the service. Parses once more: a parsed command cannot go to another thread.
@@ -41,7 +54,7 @@ private func runAsynchronously() -> Never {
 
 /// What was printed has to arrive: a full disk behind standard output is a failure.
 private func finishOutput() throws {
-  guard fflush(nil) == 0 else { throw outputFailure }
+  guard Hardening.hasOutputArrived() else { throw outputFailure }
 }
 
 let outputFailure = Failure(.inputOutput, "standard output cannot be written: its disk may be full")

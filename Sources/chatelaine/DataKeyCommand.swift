@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import ChatelaineClient
+internal import ChatelaineExits
 internal import ChatelaineVocabulary
 
 /// `chatelaine data-key`: fresh keys for whoever encrypts by himself.
@@ -38,14 +39,14 @@ struct DataKeyIssue: AsyncParsableCommand {
     guard !wrappedOnly || keyOut == nil else {
       throw ValidationError("--wrapped-only and --key-out exclude each other.")
     }
-    guard keyOut == nil || keyOut != output else {
-      throw ValidationError("--out and --key-out must name two files: one would replace the other.")
-    }
   }
 
   func run() async throws {
     let keyPlace = try keyOut.map { try OutputFile($0, isSecret: true) }
     let place = try output.map { try OutputFile($0, isSecret: false) }
+    if let place, let keyPlace, place.isInPlace(of: keyPlace) {
+      throw Failure(.usage, "--out and --key-out must name two files: one would replace the other")
+    }
     let connection = try await data.connect()
     let (wrapped, key, receipt) = try await issue(connection)
     await connection.close()

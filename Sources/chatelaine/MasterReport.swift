@@ -12,15 +12,14 @@ extension Chatelaine_V1_RotateMasterResponse {
     }
     return [
       "master key version \(version) is made and waits: \(printable(file))",
-      "copy the file to the keyring's second copy, check the copy, and commit what the check says of version \(version):",
+      "copy the file to the keyring's second copy, then commit with the key check value that the copy itself gives for version \(version):",
       "  chatelaine keyring check COPY", "  chatelaine master commit KEY-CHECK-VALUE",
     ]
   }
 
   var json: JSON {
     .object([
-      ("version", .number(UInt64(version))), ("keyCheckValue", .string(Hex.encode([UInt8](keyCheckValue).span))),
-      ("file", .string(file)), ("primary", .bool(primary)), ("receipt", receipt.json),
+      ("version", .number(UInt64(version))), ("file", .string(file)), ("primary", .bool(primary)), ("receipt", receipt.json),
     ])
   }
 }
@@ -41,7 +40,8 @@ extension Chatelaine_V1_MasterStatusResponse {
     lines += versions.map(\.line)
     if hasRotation { lines.append(rotation.line) }
     if versions.contains(where: { $0.state == .pending }) {
-      lines.append("the version that waits is committed with the key check value of its second copy: master commit")
+      lines.append(
+        "the version that waits is committed with the key check value that its second copy gives: keyring check COPY, master commit")
     }
     return lines
   }
@@ -80,10 +80,14 @@ extension Chatelaine_V1_MasterStatusResponse.Version {
 
   fileprivate var line: String {
     let word = state.word + String(repeating: " ", count: max(0, 8 - state.word.utf8.count))
-    let place = seal.isEmpty ? "not in the keyring" : seal
-    let file = state == .retired && !seal.isEmpty ? ", its file is still in the keyring" : ""
-    let check = Hex.encode([UInt8](keyCheckValue).span)
-    return "v\(version)  \(word)  \(created.rfc3339)  \(check)  \(printable(place))\(file)"
+    let isThere = state == .retired && !seal.isEmpty ? ", its file is still in the keyring" : ""
+    let check = keyCheckValue.isEmpty ? "(key check value: ask its copy)" : Hex.encode([UInt8](keyCheckValue).span)
+    return "v\(version)  \(word)  \(created.rfc3339)  \(check)  \(printable(place))\(isThere)"
+  }
+
+  private var place: String {
+    guard file.isEmpty else { return "FILE \(file.uppercased()): \(problem)" }
+    return seal.isEmpty ? "not in the keyring" : seal
   }
 
   fileprivate var json: JSON {
@@ -91,7 +95,7 @@ extension Chatelaine_V1_MasterStatusResponse.Version {
       ("version", .number(UInt64(version))), ("state", .string(state.word)),
       ("keyCheckValue", .string(Hex.encode([UInt8](keyCheckValue).span))), ("seal", .string(seal)),
       ("created", .string(created.rfc3339)), ("tenantRoots", .number(tenantRoots)),
-      ("safeToRetire", .bool(safeToRetire)),
+      ("safeToRetire", .bool(safeToRetire)), ("file", .string(file)), ("problem", .string(problem)),
     ])
   }
 }

@@ -84,6 +84,13 @@ final class OutputFile {
     }
   }
 
+  /// Whether both would come to stand in one place.
+  func isInPlace(of other: OutputFile) -> Bool {
+    var (mine, others) = (stat(), stat())
+    guard unsafe fstat(directory, &mine) == 0, unsafe fstat(other.directory, &others) == 0 else { return false }
+    return mine.st_dev == others.st_dev && mine.st_ino == others.st_ino && name == other.name
+  }
+
   func write(_ bytes: [UInt8]) throws(Failure) {
     var offset = 0
     while offset < bytes.count {

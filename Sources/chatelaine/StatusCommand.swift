@@ -33,9 +33,9 @@ extension Chatelaine_V1_StatusResponse {
     ]
     for version in masterVersions {
       let roots = version.tenantRoots > 0 ? ", \(grouped(version.tenantRoots)) of \(grouped(tenantRoots)) tenants" : ""
-      let seal = version.seal.isEmpty ? "not in the keyring" : printable(version.seal)
-      lines.append(
-        "  v\(version.version)  \(seal)  \(hex(version.keyCheckValue)), \(version.state.word)\(roots)")
+      let seal = version.seal.isEmpty ? "no readable file in the keyring" : printable(version.seal)
+      let check = version.keyCheckValue.isEmpty ? "" : "  " + hex(version.keyCheckValue)
+      lines.append("  v\(version.version)  \(seal)\(check), \(version.state.word)\(roots)")
     }
     for door in doors {
       lines.append(

@@ -37,6 +37,8 @@ internal import Glibc
   static func main() {
     do {
       try Hardening.holdStandardDescriptors()
+      // why: a file at RLIMIT_FSIZE is refused like a full disk; the default is death.
+      signal(SIGXFSZ, SIG_IGN)
       // why: the configuration says what may be missing of the process's protection; it holds no secret.
       let settings = try settings(named: CommandLine.arguments)
       let measures = try Hardening.close(
@@ -95,15 +97,13 @@ internal import Glibc
     insecureExampleKeys || settings.insecureExampleKeys
   }
 
-  /// Opens every version of the keyring that the configuration names.
-  func openKeyring(_ settings: ServiceConfiguration) throws -> OpenedKeyring {
+  /// Opens what can be opened of the keyring that the configuration names: the store says later what is needed of it.
+  func openKeyring(_ settings: ServiceConfiguration) throws -> KeyringContents {
     let ring = try Keyring(
       at: settings.keyring.directory,
       .init(insecureExampleKeys: accepts(exampleKeysOf: settings), storePath: settings.storeDirectory))
-    let headers = try ring.headers()
-    let isSealed = headers.contains { $0.seal == .passphrase }
-    let keys = try ring.open(passphrase: isSealed ? readPassphrase(settings) : nil)
-    return OpenedKeyring(keys: keys, headers: headers)
+    let isSealed = ring.examine().values.contains { (try? $0.get())?.seal == .passphrase }
+    return try ring.openEach(passphrase: isSealed ? readPassphrase(settings) : nil)
   }
 
   private func readPassphrase(_ settings: ServiceConfiguration) throws(PassphraseError) -> Passphrase {
@@ -113,12 +113,6 @@ internal import Glibc
     }
     return try .read(from: .terminal(isNew: false))
   }
-}
-
-/// Every version of a keyring, and what its files say of themselves.
-struct OpenedKeyring {
-  let keys: MasterKeySet
-  let headers: [KeyringFile.Header]
 }
 
 /// Ends with the error's one sentence and its status.

@@ -19,7 +19,8 @@ extension Chatelained {
     print(
       "policy   \(policy.rules.count) rules\(policy.combinedRoles ? ", roles may be combined: for trying things out" : "")"
     )
-    let keys = try openKeyring(settings).keys
+    let keyring = try openKeyring(settings)
+    let keys = keyring.keys
     print(
       "keyring  \(keys.keyringID.hex), versions \(keys.keys.map { "\($0.reference.version)" }.joined(separator: " "))"
     )
@@ -29,11 +30,13 @@ extension Chatelained {
     } catch {
       throw StartError.log(.storage(error))
     }
-    let report = try KeyService.check(storePath: settings.store, log: storage, masterKeys: keys)
+    let report = try KeyService.check(
+      storePath: settings.store, log: storage, masterKeys: keys, refusedFiles: keyring.refused,
+      keyringPath: settings.keyring.directory)
     try checkName(settings, of: report.logName)
     describe(report)
     print("all is well")
-    guard fflush(nil) == 0 else { throw Failure(.inputOutput, "standard output cannot be written: its disk may be full") }
+    guard Hardening.hasOutputArrived() else { throw Failure(.inputOutput, "standard output cannot be written: its disk may be full") }
   }
 
   /// The policy, and the file that it stands in.
@@ -57,6 +60,9 @@ extension Chatelained {
     print("log      \(report.logName)/\(report.logID.hex), \(report.entries) entries hold")
     if case .torn(let count, _) = report.logEnd.tail {
       print("log      ends in an interrupted write of \(count) bytes: the next start mends it")
+    }
+    for fault in report.masters.faults {
+      print("keyring  version \(fault.version) is not used: \(fault.sentence)")
     }
     if report.openIntents > 0 {
       print("log      \(report.openIntents) changes without an outcome: the next start resolves them")

@@ -48,14 +48,19 @@ extension Chatelained {
     }
     if let bound = budget.sentence(settings) { tellOperator("connections bounded", [("why", bound)]) }
     tellOperator("serving", [("data", settings.dataSocket.path), ("admin", settings.adminSocket.path)])
-    signals.forEachUntilStop { reloadPolicy(settings, service) }
+    var faults: [MasterFileFault] = []
+    signals.forEachUntilStop(every: 60) {
+      tellMasterFiles(service, since: &faults)
+    } reload: {
+      reloadPolicy(settings, service)
+    }
     tellOperator("stopping", [])
     doors.close()
     service.close()
     tellOperator("stopped", [])
   }
 
-  private func confineFiles(_ settings: ServiceConfiguration, _ keyring: OpenedKeyring) -> Measure {
+  private func confineFiles(_ settings: ServiceConfiguration, _ keyring: KeyringContents) -> Measure {
     let writable = [settings.store, settings.dataSocket.path, settings.adminSocket.path].map(directoryAbove)
     let readable = [directoryAbove(settings.policy), settings.keyring.directory, "/etc", "/usr", "/lib", "/lib64", "/proc"]
     return Hardening.confineFiles(
@@ -64,13 +69,13 @@ extension Chatelained {
   }
 
   /// A passphrase is not kept, and the example's keys are what they are.
-  private func makesVersions(_ settings: ServiceConfiguration, _ keyring: OpenedKeyring) -> Bool {
+  private func makesVersions(_ settings: ServiceConfiguration, _ keyring: KeyringContents) -> Bool {
     settings.keyring.newVersions == .service && !accepts(exampleKeysOf: settings)
       && keyring.headers.contains { $0.seal == .file }
   }
 
   private func open(
-    _ settings: ServiceConfiguration, _ keyring: OpenedKeyring, _ policy: AccessPolicy, _ policyFile: [UInt8]
+    _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ policy: AccessPolicy, _ policyFile: [UInt8]
   ) throws -> (KeyService, StartReport) {
     let storage: FileStorage
     do throws(StorageFailure) {
@@ -86,8 +91,9 @@ extension Chatelained {
     let place = KeyringPlace(
       path: settings.keyring.directory, rules: .init(insecureExampleKeys: accepts(exampleKeysOf: settings)))
     return try KeyService.open(
-      storePath: settings.store, log: storage, options: options, masterKeys: keyring.keys, policy: policy,
-      policyFile: policyFile, keyring: ServiceKeyring(place, makesVersions: makesVersions(settings, keyring)),
+      storePath: settings.store, log: storage, options: options, masterKeys: keyring.keys,
+      refusedFiles: keyring.refused, policy: policy, policyFile: policyFile,
+      keyring: ServiceKeyring(place, makesVersions: makesVersions(settings, keyring)),
       onPoisoned: Self.endAfterFailedSync, onRefusing: Self.tellOfRefusing
     ) { fault in
       tellOperator("fault", [("times", "\(fault.times)"), ("what", fault.sentence)])
@@ -126,12 +132,29 @@ extension Chatelained {
     for version in masters.retired {
       tellOperator("master key retired, its file is still in the keyring", [("version", "\(version)")])
     }
+    for fault in masters.faults {
+      tellOperator("master key not used: its file is refused", [("version", "\(fault.version)"), ("why", fault.sentence)])
+    }
     if let version = masters.pending {
       tellOperator("master key waits to be committed", [("version", "\(version)")])
     }
     if let version = masters.lost {
       tellOperator("master key waited to be committed, and its file is gone", [("version", "\(version)")])
     }
+  }
+
+  /// What went wrong with the file of a master key in use, once; and that it is mended.
+  private func tellMasterFiles(_ service: KeyService, since told: inout [MasterFileFault]) {
+    let found = service.neededFileFaults()
+    for fault in found where !told.contains(fault) {
+      tellOperator(
+        "master key in use: the next start would refuse its file",
+        [("version", "\(fault.version)"), ("why", fault.sentence)])
+    }
+    for fault in told where !found.contains(where: { $0.version == fault.version }) {
+      tellOperator("master key in use: its file is as it should be again", [("version", "\(fault.version)")])
+    }
+    told = found
   }
 
   private func reloadPolicy(_ settings: ServiceConfiguration, _ service: KeyService) {

@@ -7,20 +7,18 @@ struct Signals {
   /// Call before any other thread is started: they inherit what is blocked.
   init() {
     signal(SIGPIPE, SIG_IGN)
-    // why: a log file at RLIMIT_FSIZE is refused like a full disk; the default is death.
-    signal(SIGXFSZ, SIG_IGN)
     unsafe sigemptyset(&taken)
     for number in [SIGTERM, SIGINT, SIGHUP] { unsafe sigaddset(&taken, number) }
     unsafe pthread_sigmask(SIG_BLOCK, &taken, nil)
   }
 
-  /// Runs `reload` at each SIGHUP; returns at SIGTERM or SIGINT.
-  func forEachUntilStop(reload: () -> Void) {
+  /// Runs `reload` at each SIGHUP and `look` every so many seconds; returns at SIGTERM or SIGINT.
+  func forEachUntilStop(every seconds: Int, look: () -> Void, reload: () -> Void) {
     var set = taken
+    var pause = timespec(tv_sec: seconds, tv_nsec: 0)
     while true {
-      var number: Int32 = 0
-      guard unsafe sigwait(&set, &number) == 0 else { continue }
-      if number == SIGHUP { reload() } else { return }
+      let number = unsafe sigtimedwait(&set, nil, &pause)
+      if number == SIGHUP { reload() } else if number > 0 { return } else if errno == EAGAIN { look() }
     }
   }
 }

@@ -100,6 +100,18 @@ struct DirectoryTests {
     }
   }
 
+  @Test func `What is torn off is not led out of the log's directory`() throws {
+    let elsewhere = try AuditLogTests.Folder()
+    let link = folder.path + "/quarantine"
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: elsewhere.path)
+    let storage = try folder.storage()
+    #expect(throws: StorageFailure.self) { try storage.create("quarantine/a") }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: elsewhere.path).isEmpty)
+    // The control: a directory takes it.
+    try FileManager.default.removeItem(atPath: link)
+    #expect(throws: Never.self) { try storage.create("quarantine/a") }
+  }
+
   @Test func `Checking leaves a directory without a lock's file without one`() throws {
     try FileManager.default.removeItem(atPath: folder.path + "/lock")
     let before = try names()

@@ -1,6 +1,7 @@
 import ChatelaineAuditLog
 import ChatelaineAuditTrail
 import ChatelaineLogTestSupport
+import ChatelainePrimitives
 import ChatelaineTestSupport
 import ChatelaineVocabulary
 import Testing
@@ -92,6 +93,29 @@ struct TornTailTests {
     let (_, again) = try LogWriter.open(in: storage, options: .small(), clock: .stepping())
     #expect(again.tear == nil)
     #expect(Verification(storage, keepingEntries: true).entries.count { $0.entryClass == .recovered } == 1)
+  }
+
+  @Test func `A note that the log and the quarantine do not bear out is not taken`() throws {
+    let stage = try Stage()
+    let kept = "quarantine/segment-0-at-\(stage.end)-1"
+    for (segment, offset, count, name) in [
+      (7, .max, 1 << 63, "nowhere"), (0, UInt64(stage.end), 512, kept + "1"), (0, UInt64(stage.end), 511, kept),
+      (0, UInt64(stage.end) - 4096, 512, kept), (0, UInt64(stage.end), 512, kept),
+    ] as [(UInt64, UInt64, UInt64, String)] {
+      let storage = stage.storage(tail: [])
+      try storage.create(kept).write([UInt8](repeating: 1, count: 512).span, at: 0)
+      var writer = ByteWriter()
+      writer.raw(Array("CHTEAR".utf8) + [0, 1])
+      for number in [segment, offset, count] { writer.u64(number) }
+      writer.u16Prefixed(Array(name.utf8))
+      writer.digest(SHA256.hash(writer.bytes))
+      try storage.create("tear").write(writer.bytes.span, at: 0)
+      let (_, recovery) = try LogWriter.open(in: storage, options: .small(), clock: .stepping())
+      // The control: the last one is what a crash leaves.
+      let isTrue = (segment, offset, count, name) == (0, UInt64(stage.end), 512, kept)
+      #expect((recovery.tear != nil) == isTrue)
+      #expect(storage["tear"] == nil)
+    }
   }
 
   @Test func `A whole frame that nobody was answered for is part of the log`() throws {

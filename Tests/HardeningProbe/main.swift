@@ -55,6 +55,25 @@ func tellOpen(_ path: String, _ flags: Int32) {
   print("open \(path) \(descriptor >= 0 ? "ok" : "errno \(errno)")")
 }
 
+/// What can be done in a directory that holds `old`: what a new file takes, and what none does.
+func addAndChange(_ ring: String, elsewhere: String) {
+  func told(_ what: String, _ status: Int32) { print("\(what) \(status >= 0 ? "ok" : "errno \(errno)")") }
+  let new = unsafe open(ring + "/.new", O_WRONLY | O_CREAT | O_EXCL, 0o400)
+  told("make", new)
+  told("write", unsafe Int32(write(new, "x", 1)))
+  told("sync", fsync(new))
+  told("rename", unsafe rename(ring + "/.new", ring + "/new"))
+  told("read", unsafe open(ring + "/new", O_RDONLY))
+  told("list", unsafe open(ring, O_RDONLY | O_DIRECTORY))
+  told("remove", unsafe unlink(ring + "/new"))
+  told("truncate", unsafe truncate(ring + "/old", 0))
+  told("mkdir", unsafe mkdir(ring + "/directory", 0o700))
+  told("symlink", unsafe symlink("old", ring + "/link"))
+  told("fifo", unsafe mkfifo(ring + "/fifo", 0o600))
+  told("move out", unsafe rename(ring + "/old", elsewhere + "/old"))
+  told("make elsewhere", unsafe open(elsewhere + "/new", O_WRONLY | O_CREAT, 0o600))
+}
+
 switch arguments.first {
 case "measures":
   closeUp()
@@ -69,6 +88,13 @@ case "landlock":
     tellOpen(path, O_RDONLY)
     tellOpen(path, O_WRONLY)
   }
+case "addable", "writable":
+  let ring = arguments[1]
+  tell(
+    Hardening.confineFiles(
+      writable: arguments[0] == "writable" ? [ring] : [], addable: arguments[0] == "addable" ? [ring] : [],
+      readable: ["/usr"]))
+  addAndChange(ring, elsewhere: arguments[2])
 case "seccomp":
   tell(Hardening.confineSystemCalls())
   var nothing: [UnsafeMutablePointer<CChar>?] = unsafe [nil]

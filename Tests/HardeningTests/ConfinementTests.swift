@@ -45,6 +45,30 @@ import Testing
     #expect(swapped.lines.dropFirst() == ["open \(file.path) ok", "open \(file.path) errno 13"])
   }
 
+  /// What the service needs for a new master key in its keyring, and no more.
+  @Test(arguments: ["addable", "writable"])
+  func `Landlock lets new files into the keyring's directory and nothing else be done there`(how: String) throws {
+    let base = try scratchDirectory()
+    defer { try? FileManager.default.removeItem(at: base) }
+    let (ring, elsewhere) = (base.appending(path: "ring"), base.appending(path: "elsewhere"))
+    for directory in [ring, elsewhere] {
+      try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    }
+    try Data("key".utf8).write(to: ring.appending(path: "old"))
+    let probe = try Probe.run([how, ring.path, elsewhere.path], launcher: Self.launcher)
+    guard !probe.says("landlock false this kernel") else { return print("skipped: \(probe.output)") }
+    for needed in ["make", "write", "sync", "rename", "read", "list", "remove"] {
+      #expect(probe.says("\(needed) ok"), "\(probe.output)")
+    }
+    let never = ["truncate", "mkdir", "symlink", "fifo"]
+    // The control: in a directory that may be written all of it is done.
+    let expected = how == "writable" ? "ok" : "errno 13"
+    for act in never { #expect(probe.says("\(act) \(expected)"), "\(probe.output)") }
+    for act in ["move out", "make elsewhere"] { #expect(!probe.says("\(act) ok"), "\(probe.output)") }
+    let kept = try Data(contentsOf: ring.appending(path: "old"))
+    #expect(kept == (how == "writable" ? Data() : Data("key".utf8)))
+  }
+
   @Test func `seccomp refuses to execute and to connect`() throws {
     let probe = try Probe.run(["seccomp"], launcher: Self.launcher)
     #expect(probe.says("seccomp true"))

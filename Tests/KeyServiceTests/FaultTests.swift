@@ -115,6 +115,29 @@ import Testing
     #expect(head == before)
   }
 
+  @Test func `a change for which the store has no room is taken back, and made once there is`() throws {
+    let room = { (pages: String) throws in
+      try service.store.pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA max_page_count = \(pages)") }
+    }
+    try room("1")  // As few as there are.
+    var refused: ServiceError?
+    for number in 0..<2000 where refused == nil {
+      do throws(ServiceError) { _ = try service.createTenant(tenant("t-\(number)"), by: shop.caller, tags) } catch {
+        refused = error
+      }
+    }
+    #expect(refused == .storeFull && refused?.code == .busy)
+    let head = service.storeHead
+    #expect(refused != nil && service.changesHaltedBy == nil)
+    #expect(try service.store.verifyAll() > 0)
+    try room("1000000")
+    #expect(rotate() == nil)
+    #expect(service.storeHead.generation == head.generation + 1)
+    let (report, after) = try restart()
+    #expect(report.resolved.isEmpty && after.generation == head.generation + 1)
+    #expect(try currentVersion() == 2)
+  }
+
   @Test func `of a fault the operator is told at once, then once a minute, and of another within a second`() {
     let told = Mutex<[String]>([])
     let faults = FoundFaults { fault in told.withLock { $0.append("\(fault.times) \(fault.sentence.prefix(8))") } }

@@ -42,6 +42,10 @@ extension KeyService {
     try service.rotateMaster(singleCopy: singleCopy, by: shop.caller, tags)
   }
 
+  private func copied(_ version: UInt32) throws -> Digest {
+    try #require(shop.keysOnDisk()[version]).keyCheckValue
+  }
+
   private func refusal(_ body: () throws -> Void) -> ServiceError? {
     do {
       try body()
@@ -77,13 +81,14 @@ extension KeyService {
   }
 
   @Test func `entries say what was made, committed, moved and retired`() throws {
-    let new = try shop.running { service in
+    let value = try shop.running { service in
       _ = try fill(service)
       let new = try rotate(service)
-      _ = try service.commitMaster(new.keyCheckValue, by: shop.caller, tags)
+      let value = try copied(new.version)
+      _ = try service.commitMaster(value, by: shop.caller, tags)
       try service.waitForRewrapping()
       _ = try service.retireMaster(1, by: shop.caller, tags)
-      return new
+      return value
     }
     let entries = try shop.entries().map(\.entry).filter { $0.entryClass == .intent || $0.entryClass == .outcome }
     let operations: [ChatelaineAuditTrail.Operation] = [.masterAdd, .masterCommit, .masterRewrap, .masterRetire]
@@ -95,7 +100,7 @@ extension KeyService {
       #expect(pair.allSatisfy { $0.detail(.version)?.last == (operation == .masterRetire ? 1 : 2) })
     }
     let added = entries.filter { $0.operation == .masterAdd }
-    #expect(added.allSatisfy { $0.detail(.keyCheckValue) == new.keyCheckValue.bytes })
+    #expect(added.allSatisfy { $0.detail(.keyCheckValue) == value.bytes })
     let committed = entries.filter { $0.operation == .masterCommit }
     #expect(committed.allSatisfy { $0.detail(.note) == Array("second copy checked".utf8) })
     let moved = try #require(entries.last { $0.operation == .masterRewrap })
@@ -119,7 +124,8 @@ extension KeyService {
     #expect(refusal { _ = try rotate(service) } == .master(.pending(version: 2)))
     let status = try service.masterStatus(by: shop.caller, tags)
     #expect(status.versions.map(\.state) == [.primary, .pending])
-    _ = try service.commitMaster(status.versions[1].keyCheckValue, by: shop.caller, tags)
+    #expect(status.versions[1].keyCheckValue == nil && status.versions[0].keyCheckValue != nil)
+    _ = try service.commitMaster(copied(2), by: shop.caller, tags)
     try service.waitForRewrapping()
   }
 
@@ -191,7 +197,7 @@ extension KeyService {
       let new = Keyring.NewVersion(seal: .file, created: WallTime(nanoseconds: 10))
       let added = try Keyring(at: shop.ringPath).add(new, passphrase: nil)
       #expect(try service.masterStatus(by: shop.caller, tags).versions.map(\.state) == [.primary, .unknown])
-      #expect(try rotate(service).keyCheckValue == added.keyCheckValue)
+      #expect(try rotate(service).version == 2)
       let versions = try Keyring(at: shop.ringPath).versions
       #expect(versions == [1, 2])
       _ = try service.commitMaster(added.keyCheckValue, by: shop.caller, tags)
@@ -215,7 +221,7 @@ extension KeyService {
 
   @Test func `a keyring under a passphrase gets its new version from the operator, and a restart`() throws {
     let secret = try passphrase()
-    let sealed = try Workshop.withKeyring(passphrase: secret)
+    let sealed = try Workshop.withKeyring(passphrase: secret, makesVersions: false)
     try sealed.initialize()
     let new = Keyring.NewVersion(seal: .passphrase, cost: Workshop.cheap, created: WallTime(nanoseconds: 10))
     func running(_ body: (KeyService) throws -> Void) throws {
@@ -227,11 +233,12 @@ extension KeyService {
       let refused = ServiceError.master(.operatorMakesVersions(reason: .sealedByPassphrase))
       #expect(refusal { _ = try rotate(service) } == refused)
       _ = try Keyring(at: sealed.ringPath).add(new, passphrase: secret)
-      #expect(refusal { _ = try rotate(service) } == refused)
+      #expect(refusal { _ = try rotate(service) } == .master(.needsRestart(version: 2)))
     }
     try running { service in
-      let made = try rotate(service)
-      _ = try service.commitMaster(made.keyCheckValue, by: sealed.caller, tags)
+      _ = try rotate(service)
+      let value = try #require(sealed.keysOnDisk(passphrase: secret)[2]).keyCheckValue
+      _ = try service.commitMaster(value, by: sealed.caller, tags)
       try service.waitForRewrapping()
       #expect(service.store.storeRow.primaryMasterVersion == 2)
     }
@@ -258,7 +265,10 @@ extension KeyService {
     #expect(shop.refusalToOpen(both.filter { $0.reference.version == 2 }) == .store(.masterKey(.missingVersion(1))))
     let reference = KeyReference(id: both.keyringID, version: 1)
     let other = both.adding(.random(as: reference, created: WallTime(nanoseconds: 9)))
-    #expect(shop.refusalToOpen(other) == .store(.masterKey(.otherKey(version: 1))))
+    let file = try #require(other[1]).keyCheckValue
+    let kind = MasterFileFault.Kind.otherKey(
+      path: shop.ringPath + "/master-000001.key", file: file, store: shop.masterKeys.keys[0].keyCheckValue)
+    #expect(shop.refusalToOpen(other) == .masterFile(MasterFileFault(version: 1, kind: kind)))
     #expect(try Workshop.contents(shop.directory) == before)
     try shop.running { try $0.waitForRewrapping() }
   }

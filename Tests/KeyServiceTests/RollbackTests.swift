@@ -46,6 +46,70 @@ import Testing
       "at \(3 + changes)")
   }
 
+  private func storeFiles(_ shop: Workshop) throws -> [String: Data] {
+    try Workshop.contents(shop.directory).filter { $0.key.hasPrefix("store.db") }
+  }
+
+  /// As a crash leaves it: the last changes are in the journal alone.
+  private func crashed() throws -> Workshop {
+    let (service, _) = try shop.open()
+    defer { service.close() }
+    for _ in 0..<3 { _ = try service.rotateKey(records, of: acme, by: shop.caller, tags) }
+    let crashed = try shop.copy()
+    try? FileManager.default.removeItem(atPath: crashed.storePath + "-shm")
+    return crashed
+  }
+
+  // MUST: STORE-14
+  @Test(arguments: [1, 3000])
+  func `a journal that lost its last change is refused by the log, and nothing of it is taken away`(cut: Int) throws {
+    let crashed = try crashed()
+    let journal = URL(filePath: crashed.storePath + "-wal")
+    var bytes = try Data(contentsOf: journal)
+    if cut == 1 { bytes[bytes.count - 50] ^= 1 } else { bytes.removeLast(cut) }
+    try bytes.write(to: journal)
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: journal.path)
+    let before = try storeFiles(crashed)
+    for _ in 0..<2 {
+      #expect(crashed.refusalToOpen() == .storeRolledBack(storeGeneration: 5, logGeneration: 6))
+      #expect(try storeFiles(crashed) == before)
+    }
+  }
+
+  @Test func `the control: a journal that is whole is taken in`() throws {
+    let crashed = try crashed()
+    let before = try storeFiles(crashed)
+    try crashed.running { #expect($0.storeHead.generation == 6) }
+    #expect(try storeFiles(crashed) != before)
+  }
+
+  // MUST: STORE-14
+  @Test func `a store that another master key, or another log, is given to stays as a crash left it`() throws {
+    let crashed = try crashed()
+    let before = try storeFiles(crashed)
+    #expect(crashed.refusalToOpen(.random(id: shop.masterKeys.keyringID)) != nil)
+    let other = try Workshop(masterKeys: shop.masterKeys)
+    try other.initialize()
+    try crashed.restoreLog(of: other)
+    #expect(crashed.refusalToOpen() != nil)
+    #expect(try storeFiles(crashed) == before)
+  }
+
+  // MUST: STORE-14
+  @Test func `an old store of an older schema is refused before it is taken over`() throws {
+    let old = try shop.copy()
+    try shop.running { _ = try $0.rotateKey(records, of: acme, by: shop.caller, tags) }
+    try shop.restoreStore(of: old)
+    try shop.putBackSchema1()
+    let before = try storeFiles(shop)
+    #expect(shop.refusalToOpen() == .storeRolledBack(storeGeneration: 3, logGeneration: 4))
+    #expect(try storeFiles(shop) == before)
+    // The control: beside its own log it is taken over.
+    try shop.restoreLog(of: old)
+    try shop.running { #expect($0.storeHead.generation == 3) }
+    #expect(try storeFiles(shop) != before)
+  }
+
   @Test(arguments: 1...3) func `an old log is refused by its generation`(changes: UInt64) throws {
     let old = try shop.copy()
     try shop.running { service in
@@ -102,7 +166,10 @@ import Testing
     let id = shop.masterKeys.keyringID
     let before = try Workshop.contents(shop.directory)
     let otherID = SecureRandom.identifier()
-    #expect(shop.refusalToOpen(.random(id: id)) == .store(.masterKey(.otherKey(version: 1))))
+    let other = MasterKeySet.random(id: id)
+    let kind = MasterFileFault.Kind.otherKey(
+      path: "master-000001.key", file: other.newest.keyCheckValue, store: shop.masterKeys.newest.keyCheckValue)
+    #expect(shop.refusalToOpen(other) == .masterFile(MasterFileFault(version: 1, kind: kind)))
     #expect(
       shop.refusalToOpen(.random(id: otherID))
         == .store(.masterKey(.otherKeyring(store: id, keyring: otherID))))

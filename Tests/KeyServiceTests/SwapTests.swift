@@ -84,7 +84,7 @@ import Testing
     let shop = vault.shop
     for (edit, refused) in [("tenant", 2), ("name", 2), ("version", 2)] {
       let copy = try vault.storeCopy()
-      let store = try KeyService.openStore(copy.storePath, shop.masterKeys)
+      let store = try KeyService.examineStore(copy.storePath, shop.masterKeys).open()
       let a = try #require(try store.keyVersion(tenant("acme"), key("aes"), 1))
       let (owner, name, number): (TenantID, KeyName, UInt32) =
         switch edit {

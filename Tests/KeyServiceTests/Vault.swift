@@ -111,7 +111,7 @@ final class Vault: Sendable {
   func judge(_ edited: Workshop) -> Verdict {
     var verdict = Verdict()
     let store: KeyStore
-    do throws(KeyStoreError) { store = try KeyService.openStore(edited.storePath, shop.masterKeys) } catch {
+    do throws(KeyStoreError) { store = try KeyService.examineStore(edited.storePath, shop.masterKeys).open() } catch {
       verdict.start = error
       return verdict
     }

@@ -2,7 +2,6 @@ import ChatelaineAccessPolicy
 import ChatelaineAuditLog
 import ChatelaineAuditTrail
 import ChatelaineEnvelopes
-import ChatelaineKeyStore
 import ChatelainePrimitives
 import ChatelaineVocabulary
 import Foundation
@@ -10,6 +9,7 @@ import GRDB
 
 @testable import ChatelaineCustody
 @testable import ChatelaineKeyService
+@testable import ChatelaineKeyStore
 
 /// A store, its log and its master key in a directory that goes away with it.
 final class Workshop: Sendable {
@@ -19,7 +19,11 @@ final class Workshop: Sendable {
   /// May do everything.
   let caller = Caller.command(uid: 1000, pid: 77, grants: .all)
 
-  init(masterKeys: MasterKeySet = .random()) throws {
+  /// As the daemon says it of a keyring that it may write.
+  let makesVersions: Bool
+
+  init(masterKeys: MasterKeySet = .random(), makesVersions: Bool = true) throws {
+    self.makesVersions = makesVersions
     directory = FileManager.default.temporaryDirectory.appending(path: "chatelaine-" + UUID().uuidString)
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     self.masterKeys = masterKeys
@@ -50,9 +54,11 @@ final class Workshop: Sendable {
   func open(
     _ keys: MasterKeySet? = nil, on storage: (any LogStorage)? = nil
   ) throws -> (KeyService, StartReport) {
-    try KeyService.open(
+    let found = hasRing && keys == nil ? try Keyring(at: ringPath).openEach(passphrase: nil) : nil
+    return try KeyService.open(
       storePath: storePath, log: try storage ?? self.storage(), options: options,
-      masterKeys: try keys ?? keysOnDisk(), keyring: keyring)
+      masterKeys: keys ?? found?.keys ?? masterKeys, refusedFiles: keys == nil ? found?.refused ?? [:] : [:],
+      keyring: keyring)
   }
 
   // MARK: A keyring, for those who rotate it
@@ -60,13 +66,13 @@ final class Workshop: Sendable {
   var ringPath: String { directory.appending(path: "keyring").path }
 
   /// A workshop whose master key is in a keyring.
-  static func withKeyring(passphrase: Passphrase? = nil) throws -> Workshop {
+  static func withKeyring(passphrase: Passphrase? = nil, makesVersions: Bool = true) throws -> Workshop {
     let elsewhere = FileManager.default.temporaryDirectory.appending(path: "chatelaine-" + UUID().uuidString).path
     let seal: KeyringFile.Seal = passphrase == nil ? .file : .passphrase
     let new = Keyring.NewVersion(seal: seal, cost: cheap, created: WallTime(nanoseconds: 9))
     _ = try Keyring.create(at: elsewhere, .init(), new, passphrase: passphrase)
     let keys = try Keyring(at: elsewhere).open(passphrase: passphrase)
-    let shop = try Workshop(masterKeys: keys)
+    let shop = try Workshop(masterKeys: keys, makesVersions: makesVersions)
     try FileManager.default.moveItem(atPath: elsewhere, toPath: shop.ringPath)
     return shop
   }
@@ -76,7 +82,7 @@ final class Workshop: Sendable {
   private var hasRing: Bool { FileManager.default.fileExists(atPath: ringPath) }
 
   var keyring: ServiceKeyring? {
-    hasRing ? ServiceKeyring(KeyringPlace(path: ringPath), makesVersions: true) : nil
+    hasRing ? ServiceKeyring(KeyringPlace(path: ringPath), makesVersions: makesVersions) : nil
   }
 
   func keysOnDisk(passphrase: Passphrase? = nil) throws -> MasterKeySet {
@@ -114,6 +120,24 @@ final class Workshop: Sendable {
     let database = try DatabaseQueue(path: storePath)
     try database.writeWithoutTransaction { for statement in statements { try $0.execute(sql: statement) } }
     try database.close()
+  }
+
+  /// The same records as a store of the first schema has them.
+  func putBackSchema1() throws {
+    let old = try DatabaseQueue(path: storePath + ".1")
+    try old.writeWithoutTransaction { database in
+      try Schema.migrate(database, to: 1)
+      try database.execute(sql: "ATTACH ? AS new", arguments: [storePath])
+      for table in ["store", "master_versions", "tenants", "tenant_keys", "key_versions", "buckets"] {
+        let columns = try database.columns(in: table).map(\.name).joined(separator: ", ")
+        try database.execute(sql: "INSERT INTO \(table) (\(columns)) SELECT \(columns) FROM new.\(table)")
+      }
+      try database.execute(sql: "DETACH new")
+    }
+    try old.close()
+    try FileManager.default.removeItem(atPath: storePath)
+    try FileManager.default.moveItem(atPath: storePath + ".1", toPath: storePath)
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: storePath)
   }
 
   /// Every row of every table, as text.

@@ -89,7 +89,7 @@ check 'a failed try leaves nothing' "$before" "$(ls -A)"
 check 'and names the place that was asked for' 0 "$(grep -c 'init-' out)"
 echo short >short; refuse 65 '^chatelaine: x/keyring: a passphrase for a new key has at least 12 bytes' init x "${cheap[@]}" --passphrase-fd 3 3<short
 "$bin/chatelaine" init k --seal passphrase --argon2-passes 16 --argon2-memory-kib 262144 --passphrase-fd 3 3<phrase >/dev/null 2>&1 & pid=$!
-for _ in $(seq 200); do compgen -G '.k.init-*' >/dev/null && break; sleep 0.02; done
+for _ in $(seq 200); do compgen -G '.k.init-*/*' >/dev/null && break; sleep 0.02; done
 { kill -9 $pid; wait $pid; } 2>/dev/null
 # The program itself is killed, not a shell around it: who is alive is at work.
 check 'killed half-way: the place is free' 'no' "$([[ -e k ]] && echo yes || echo no)"

@@ -93,6 +93,9 @@ check 'nothing was made' '' "$(ls -d ring-q 2>/dev/null)"
 # Refusals.
 refuse 66 'none: there is no such directory' k check none
 ln -s ring link; refuse 77 'link: the keyring is a symbolic link' k show link/
+refuse 77 'link: the keyring is a symbolic link' k check link/.
+refuse 77 'link: the keyring is a symbolic link' k check link/.//./
+expect 0 ' ok' k check ring/.
 refuse 77 'phrase: a keyring is a directory' k show phrase
 refuse 78 "ring: the keyring lies in the store's directory" k check ring --store .
 refuse 78 'ring/new: the keyring lies in' k init ring/new --store ring

@@ -206,6 +206,13 @@ refuse 65 'DECRYPTION_FAILED' c data-key unwrap beta --in files/wrapped --key-ou
 refuse 65 'This is not a wrapped data key' c data-key unwrap acme --in files/card.bin
 expect 64 'exclude each other' c data-key issue acme/pay --wrapped-only --key-out files/k
 expect 64 'must name two files' c data-key issue acme/pay --out files/same --key-out files/same
+expect 64 'must name two files' c data-key issue acme/pay --out files/same --key-out ./files/../files/same
+check 'and no file came of it' 0 "$(ls -A files | grep -c same)"
+
+# Arguments are taken as they are, or not at all.
+expect 64 'is not UTF-8, and nothing was done' c encrypt acme/pay --in card --context k=$'\xff'
+expect 64 'is not UTF-8, and nothing was done' c encrypt acme/pay --in card --out files/$'out\xfe'
+check 'and no file came of it either' 0 "$(ls -A files | grep -c ^out)"
 
 # Rotation and rewrap.
 expect 0 '^rotated acme/pay: version 2 is current$' c key rotate acme/pay

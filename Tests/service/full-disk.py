@@ -16,7 +16,7 @@ import ext4
 import segments
 from house import Checks, House
 from traffic import Load, furnish, missing, undecryptable
-from wire import Data, fields
+from wire import ADMIN, field, fields
 
 SLOW = bool(os.environ.get("CHATELAINE_SLOW"))
 
@@ -195,6 +195,82 @@ def file_size_limit(check):
         check_after(check, house, name, acks, journal, refused)
 
 
+# MARK: The store's disk
+
+def rotation_of(admin):
+    """(finished, why it waits) of the newest rotation."""
+    rotation = dict(fields(admin.call(ADMIN, "MasterStatus", b"")[3] or b""))
+    return bool(rotation.get(3)), rotation.get(5, b"").decode()
+
+
+def wait_for(what, seconds=30):
+    until = time.monotonic() + seconds
+    while not what() and time.monotonic() < until:
+        time.sleep(0.05)
+    return bool(what())
+
+
+def make_tenants(admin, count):
+    for start in range(0, count, 500):
+        for n in range(start, start + 500):
+            admin.send(ADMIN, "CreateTenant", field(1, "tenant-%05d" % n))
+        assert all(admin.receive().ok for _ in range(500))
+
+
+def fill(path):
+    """Takes what is left of the disk."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        while os.write(file, bytes(4096)):
+            pass
+    except OSError:
+        pass
+    os.close(file)
+
+
+def full_store(check, tenants=3000):
+    """The store's disk fills up in a rotation: data is served on, and changes go on when there is space, without a start."""
+    name = "the store's disk full"
+    if os.getuid() != 0:
+        return print("skipped: %s needs root" % name)
+    with House(start=False) as house:
+        store = os.path.join(house.directory, "store")
+        os.rename(store, store + ".kept")
+        os.mkdir(store, 0o700)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m,mode=0700", "none", store]).returncode != 0:
+            return print("skipped: %s needs mounts" % name)
+        try:
+            shutil.copytree(store + ".kept", store, dirs_exist_ok=True)
+            house.start()
+            prepare(house)
+            make_tenants(house.admin(timeout=300), tenants)
+            check(house.stop() == 0, "%s: it stops with 0" % name)
+            house.start()
+            disk, ballast = os.statvfs(store), os.path.join(store, "ballast")
+            with open(ballast, "wb") as file:
+                file.write(bytes(max(0, disk.f_bavail * disk.f_frsize - (400 << 10))))
+            admin = house.admin(timeout=60)
+            check(admin.call(ADMIN, "RotateMaster", field(1, 1)).ok, "%s: the rotation begins" % name)
+            check(wait_for(lambda: "disk is full" in rotation_of(admin)[1]), "%s: the rotation says why it waits: %s" % (
+                name, rotation_of(admin)))
+            fill(ballast)
+            codes = {admin.call(ADMIN, "CreateTenant", field(1, "more-%d" % n)).code for n in range(200)}
+            check("BUSY" in codes and codes <= {"BUSY", None, ""}, "%s: changes are answered %s" % (name, codes))
+            check(every_call(house)[0] == ["OK"] * 7 + ["NOT_FOUND"], "%s: data is served" % name)
+            warnings = log_status(house)[1]
+            check(not any("restart" in one for one in warnings), "%s: status says %s" % (name, warnings))
+            os.unlink(ballast)
+            check(wait_for(lambda: rotation_of(admin)[0]), "%s: with space the rotation ends: %s" % (name, rotation_of(admin)))
+            check(admin.call(ADMIN, "CreateTenant", field(1, "with-space")).ok, "%s: with space a tenant is made" % name)
+            check(house.stop() == 0 and house.verify() == 0, "%s: it stops with 0, and the log is valid" % name)
+            house.start()
+            check(house.stop() == 0, "%s: it starts again" % name)
+            print("ok: %s (%d tenants)" % (name, tenants), flush=True)
+        finally:
+            house.end()
+            subprocess.run(["umount", "-l", store])
+
+
 # MARK: Disks that turn against the log
 
 def check_ended(check, house, name, load, acks, mend, status):
@@ -268,7 +344,7 @@ def main():
     seed = int(os.environ.get("CHATELAINE_SEED", random.randrange(1 << 30)))
     random.seed(seed)
     print("a log that cannot be written: CHATELAINE_SEED=%d" % seed, flush=True)
-    for case in (full_tmpfs, file_size_limit, read_only, removed_segment):
+    for case in (full_store, full_tmpfs, file_size_limit, read_only, removed_segment):
         case(check)
     return check.finish()
 

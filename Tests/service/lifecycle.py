@@ -1,5 +1,6 @@
 """The rows of starts, stops and signals: second instances, stale sockets, preloads, SIGTERM and SIGHUP under load."""
 import ctypes.util
+import fcntl
 import hashlib
 import os
 import signal
@@ -20,6 +21,44 @@ def every_row(check):
     stale_socket(check)
     preload(check)
     closed_descriptors(check)
+    unread_errors(check)
+
+
+def unread_errors(check):
+    """Neither a new policy nor a stop waits for somebody to read what the service prints."""
+    with House(start=False) as house:
+        path = os.path.join(house.place, "errors")
+        os.mkfifo(path)
+        ours = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, 4096)
+        house.start(wrapper=("sh", "-c", 'exec "$@" 2>%s' % path, "sh"))
+        admin = house.admin()
+        check(admin.create_tenant("acme").ok, "errors that nobody reads: it serves")
+        fill(ours)
+        with open(os.path.join(house.directory, "policy.yaml"), "w") as policy:
+            policy.write("version: 1\nrules:\n  - name: none\n    role: reviewer\n    principals: [\"uid:4242\"]\n"
+                         "    operations: [status]\n")
+        house.process.send_signal(signal.SIGHUP)
+        house.process.send_signal(signal.SIGHUP)
+        refused = wait_for(lambda: not admin.create_tenant("beta").ok, 5)
+        check(refused, "errors that nobody reads: a policy that takes a right away holds")
+        printed = os.read(ours, 4096)
+        house.process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        printed = os.read(ours, 4096).decode()
+        check("lines-left-out count=" in printed, "errors that nobody reads: what is missing is counted: %s" % printed)
+        fill(ours)
+        began = time.monotonic()
+        check(house.stop() == 0 and time.monotonic() - began < 5, "errors that nobody reads: a stop does not wait")
+        os.close(ours)
+
+
+def fill(pipe):
+    try:
+        while True:
+            os.write(pipe, b"x")
+    except BlockingIOError:
+        pass
 
 
 def closed_descriptors(check):
@@ -192,4 +231,9 @@ def stop_under_load(check, house, policy):
         house.start()
         check(undecryptable(house, journal) == 0, "row 60: what was given out opens")
         house.stop()
+    with open("/dev/full", "w") as full:
+        show = [binary("chatelaine"), "audit", "show", "--log", house.log]
+        shown = subprocess.run(show, stdout=subprocess.PIPE, check=True).stdout
+        status = subprocess.run(show, stdout=full, stderr=subprocess.DEVNULL).returncode
+    check(len(shown) > 1 << 17 and status == 74, "%d bytes of a log that do not arrive: %d" % (len(shown), status))
     check(missing(house, [(1 << 40, b"")]), "the control did not fail: an entry that is not there")

@@ -107,6 +107,12 @@ def retire(admin, version):
     return admin.call(ADMIN, "RetireMaster", field(1, version))
 
 
+def value_in_file(house, version):
+    """The key check value of a version, as its file says it."""
+    with open(os.path.join(house.keyring, "master-%06d.key" % version), "rb") as file:
+        return file.read()[32:64]
+
+
 class Scene:
     """A house with many tenants, envelopes of some, and what must not change."""
 
@@ -155,8 +161,7 @@ class Scene:
         """From whatever is left of a rotation to a state in which the next can begin."""
         now = wait_until_rewrapped(admin)
         if now.in_state(PENDING):
-            pending = now.in_state(PENDING)[0]
-            reply = admin.call(ADMIN, "CommitMaster", field(1, now.versions[pending][3]))
+            reply = admin.call(ADMIN, "CommitMaster", field(1, self.house_value(now.in_state(PENDING)[0])))
             self.check(reply.ok, "a pending version is committed: %s" % reply.sentence)
         elif now.in_state(UNKNOWN):
             reply = rotate(admin)
@@ -166,6 +171,9 @@ class Scene:
         for version in now.in_state(IN_USE):
             reply = retire(admin, version)
             self.check(reply.ok, "v%d is retired: %s" % (version, reply.sentence))
+
+    def house_value(self, version):
+        return value_in_file(self.house, version)
 
     def cursor_holds(self):
         """No tenant before the cursor is on another version; asked of the file itself, right after a crash."""
@@ -285,6 +293,23 @@ def rotate_for_ever(house, scene):
         pass
 
 
+def value_is_not_told(check, house, admin, replies):
+    """What commits version 2 is in no answer and in no line of the service: only its file, and a copy of it, has it."""
+    value = value_in_file(house, 2)
+    replies = replies + [rotate(admin), admin.call(ADMIN, "MasterStatus", b""), admin.status(),
+                         admin.call(ADMIN, "CommitMaster", field(1, bytes(32)))]
+    told = b"".join(reply.raw for reply in replies)
+    for words in (["master", "status"], ["master", "status", "--json"], ["status"], ["status", "--json"],
+                  ["master", "commit", "00" * 32], ["master", "rotate", "--json"]):
+        run = subprocess.run([binary("chatelaine"), *words, "--config", house.config], capture_output=True)
+        told += run.stdout + run.stderr
+    with open(os.path.join(house.place, "stderr"), "rb") as file:
+        told += file.read()
+    check(value not in told and value.hex().encode() not in told, "the value of a version that waits is told")
+    first = value_in_file(house, 1)
+    check(first in told and first.hex().encode() in told, "the control did not fail: a value in use is told")
+
+
 def two_at_once(check):
     with House() as house:
         replies = []
@@ -297,6 +322,7 @@ def two_at_once(check):
         check(sorted(reply.code or "" for reply in replies) == ["", "CONFLICT"], "one runs, the other has CONFLICT")
         admin = house.admin()
         check("waits for its second copy" in rotate(admin).sentence, "and is told what is under way")
+        value_is_not_told(check, house, admin, replies)
         # A pending version, over a restart and with a wrong key check value.
         house.stop()
         house.start()

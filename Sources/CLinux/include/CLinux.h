@@ -46,6 +46,9 @@ int ch_crash_signals_are_reset(void);
 /// opened later gets its number and a program still notices that its output goes nowhere. 0, or -1 with errno.
 int ch_hold_standard_descriptors(void);
 
+/// Writes out what is buffered for standard output. 0, or -1 where that, or anything printed before, did not arrive.
+int ch_flush_standard_output(void);
+
 int ch_set_not_dumpable(void);
 int ch_is_dumpable(void);
 int ch_set_no_new_privileges(void);

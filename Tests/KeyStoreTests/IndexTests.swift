@@ -1,0 +1,56 @@
+import ChatelaineVocabulary
+import Foundation
+import GRDB
+import Testing
+
+@testable import ChatelaineKeyStore
+
+/// A byte of an index changed in the file: no MAC covers an index, so none has a say in whether a record is there.
+@Suite struct IndexTests {
+  static let row = TenantKeyRow.sample(tenant("acme"), key("notes"))
+
+  /// By name, and by id.
+  @Test(arguments: [
+    ("sqlite_autoindex_tenant_keys_3", Array("acmenotes".utf8), "tenant = 'acme' AND name = 'notes'"),
+    ("sqlite_autoindex_tenant_keys_1", row.id.bytes, "id = x'\(Hex.encode(row.id.bytes.span))'"),
+  ])
+  func `a changed index makes no key absent`(index: String, entry: [UInt8], condition: String) throws {
+    let bench = try Bench()
+    let first = try bench.create()
+    try bench.put(first, try TenantRow.sample("acme"))
+    try bench.put(first, Self.row, Self.row.versionRow(1))
+    try first.close()
+    try change(index, at: entry, bench.path)
+    // The control: SQLite itself takes the index's word.
+    let byIndex = try DatabaseQueue(path: bench.path).read {
+      try Int.fetchOne($0, sql: "SELECT count(*) FROM tenant_keys INDEXED BY \(index) WHERE \(condition)")
+    }
+    #expect(byIndex == 0)
+
+    let store = try bench.open()
+    #expect(try store.key(Self.row.tenant, Self.row.name) == Self.row)
+    #expect(try store.key(Self.row.tenant, id: Self.row.id) == Self.row)
+    var disabled = Self.row
+    disabled.state = .disabled
+    do { try bench.put(store, disabled) } catch {
+      #expect(error as? KeyStoreError == .tampered(record: "the database's pages"))
+    }
+    #expect(throws: KeyStoreError.tampered(record: "the database's pages")) { try store.verifyAll() }
+  }
+
+  private func change(_ index: String, at entry: [UInt8], _ path: String) throws {
+    let queue = try DatabaseQueue(path: path)
+    let (page, size) = try queue.writeWithoutTransaction { database in
+      _ = try database.checkpoint(.truncate)
+      let page = try Int.fetchOne(
+        database, sql: "SELECT rootpage FROM sqlite_schema WHERE name = ?", arguments: [index])
+      return (try #require(page), try #require(try Int.fetchOne(database, sql: "PRAGMA page_size")))
+    }
+    try queue.close()
+    let file = URL(filePath: path)
+    var bytes = [UInt8](try Data(contentsOf: file))
+    let found = try #require(((page - 1) * size..<page * size).last { bytes[$0...].starts(with: entry) })
+    bytes[found + entry.count / 2] ^= 1
+    try Data(bytes).write(to: file)
+  }
+}
