@@ -266,16 +266,6 @@ interrupted() { # SIGNAL NUMBER COMMAND...: it has read a line and waits for the
   check "SIG$signal: nothing is left ($*)" "$before" "$(picture)"
 }
 for one in HUP:1 INT:2 QUIT:3 KILL:9 TERM:15; do interrupted ${one%:*} ${one#*:} env --default-signal; done
-# Where /proc cannot be used a file has its name from the start, and the signal's handler removes it.
-if [[ $(id -u) == 0 ]] && unshare -m umount -l /proc 2>/dev/null; then
-  for one in HUP:1 INT:2 QUIT:3 TERM:15; do
-    interrupted ${one%:*} ${one#*:} unshare -m env --default-signal sh -c 'umount -l /proc && exec "$@"' -
-  done
-  expect 0 '' unshare -m sh -c 'umount -l /proc && exec "$@"' - "$bin/chatelaine" decrypt acme --in files/card.bin --out files/plain
-  check 'and without /proc a file is made' '4111 1111 1111 1111 600' "$(cat files/plain) $(stat -c %a files/plain)"
-else
-  echo "skipped: files of other filesystems need root and mounts of its own"
-fi
 
 # More keys in a batch than the service has at hand: the batch is split.
 stop; cp d/chatelaine.yaml kept.yaml; echo 'keys-at-hand: 4' >>d/chatelaine.yaml; start
