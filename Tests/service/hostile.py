@@ -101,7 +101,7 @@ def frames(scene):
     check, caller = scene.check, scene.caller()
     caller.frame(b"")
     check(caller.receive().code == "NOT_FOUND", "row 1: an empty message is legal, and calls no method")
-    caller.frame(request(DATA, "Encrypt", b""))
+    caller.frame(request(DATA, "Encrypt", b""), stream=3)
     check(caller.receive().code == "INVALID_REQUEST", "row 1: an empty Encrypt")
     caller.frame(b"\xff" * 7, stream=5)
     reply = caller.receive()
@@ -112,14 +112,15 @@ def frames(scene):
     for kind in (0, 2, 3, 99):
         caller.frame(b"whatever", kind=kind)
         scene.count("malformed")
+    caller.stream = 5
     check(caller.decrypt("acme", scene.envelope, CONTEXT).ok, "row 5: frames of other kinds are passed over")
     whole = request(DATA, "Decrypt", Data.message("acme", None, scene.envelope, CONTEXT))
     padding = MESSAGE_BYTES_MAX - len(whole) - 5
-    caller.frame(whole + field(5, bytes(padding)), stream=7)
+    caller.frame(whole + field(5, bytes(padding)), stream=9)
     check(caller.receive()[1] == b"4111", "row 3: a message of 4 MiB is taken")
-    caller.frame(b"\0" * 100, stream=9, length=MESSAGE_BYTES_MAX + 1)
+    caller.frame(b"\0" * 100, stream=11, length=MESSAGE_BYTES_MAX + 1)
     reply = caller.receive()
-    check(reply.code == "LIMIT_EXCEEDED" and reply.stream == 9 and "4194304" in reply.sentence, "row 3: one byte more")
+    check(reply.code == "LIMIT_EXCEEDED" and reply.stream == 11 and "4194304" in reply.sentence, "row 3: one byte more")
     check(caller.is_closed(), "row 3: and hangs up, its body unread")
     before = resident_kilobytes(scene.house)
     for _ in range(20):
