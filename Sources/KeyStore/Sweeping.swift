@@ -39,6 +39,7 @@ private struct Swept {
       for other in StoreTable.inBuckets {
         try translating("looking for every record") { try Self.read(other, whole: other == table, database, store, &macs) }
       }
+      guard try table.isListedWhole(database) else { throw .tampered(record: "the database's pages") }
     } catch {
       guard case .tampered(let record) = error else { throw error }
       wrong = record
@@ -67,6 +68,30 @@ private struct Swept {
         guard macs.indices.contains(bucket) else { throw KeyStoreError.tampered(record: "a record") }
         macs[bucket].append(try reader.digest("row_mac"))
       }
+    }
+  }
+}
+
+extension StoreTable {
+  /// Whether the index that lists go by has each row once: no MAC covers an index, and a row that it leaves out would
+  /// be missing from a list alone.
+  fileprivate func isListedWhole(_ database: Database) throws(KeyStoreError) -> Bool {
+    let index: (name: String, join: String)
+    switch self {
+    case .tenant: index = ("sqlite_autoindex_tenants_1", "listed.id = t.id")
+    case .key: index = ("sqlite_autoindex_tenant_keys_3", "listed.tenant = t.tenant AND listed.name = t.name")
+    case .store, .masterVersion, .keyVersion, .rotation: return true
+    }
+    let listed = "\(sqlName) AS listed INDEXED BY \(index.name)"
+    // why: a column that no index holds makes SQLite go through the rows themselves.
+    return try translating("looking for every record") {
+      try Bool.fetchOne(
+        database,
+        sql: """
+          SELECT count(*) = (SELECT count(*) FROM \(listed))
+            AND total(length(t.row_mac) = 0 OR NOT EXISTS (SELECT 1 FROM \(listed) WHERE \(index.join))) = 0
+          FROM \(sqlName) AS t
+          """) ?? false
     }
   }
 }

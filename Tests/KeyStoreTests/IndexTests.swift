@@ -38,6 +38,23 @@ import Testing
     #expect(throws: KeyStoreError.tampered(record: "the database's pages")) { try store.verifyAll() }
   }
 
+  @Test(arguments: [("sqlite_autoindex_tenant_keys_3", "acmenotes"), ("sqlite_autoindex_tenants_1", "acme")])
+  func `a list by a changed index is refused`(index: String, entry: String) throws {
+    let bench = try Bench()
+    let first = try bench.create()
+    try bench.put(first, try TenantRow.sample("acme"), try TenantRow.sample("zeta"))
+    try bench.put(first, Self.row, Self.row.versionRow(1))
+    // The control: as it was, both lists are whole.
+    #expect(try first.tenantIDs(limit: 10).count == 2 && first.keyNames(of: Self.row.tenant).count == 1)
+    try first.close()
+    try change(index, at: Array(entry.utf8), bench.path)
+    let store = try bench.open()
+    let list = {
+      if index.contains("keys") { _ = try store.keyNames(of: Self.row.tenant) } else { _ = try store.tenantIDs(limit: 10) }
+    }
+    #expect(throws: KeyStoreError.tampered(record: "the database's pages")) { try list() }
+  }
+
   private func change(_ index: String, at entry: [UInt8], _ path: String) throws {
     let queue = try DatabaseQueue(path: path)
     let (page, size) = try queue.writeWithoutTransaction { database in
