@@ -266,6 +266,7 @@ interrupted() { # SIGNAL NUMBER COMMAND...: it has read a line and waits for the
   check "SIG$signal: nothing is left ($*)" "$before" "$(picture)"
 }
 for one in HUP:1 INT:2 QUIT:3 KILL:9 TERM:15; do interrupted ${one%:*} ${one#*:} env --default-signal; done
+rm slow
 
 # More keys in a batch than the service has at hand: the batch is split.
 stop; cp d/chatelaine.yaml kept.yaml; echo 'keys-at-hand: 4' >>d/chatelaine.yaml; start
