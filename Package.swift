@@ -157,13 +157,13 @@ let package = Package(
     tool(
       "chatelaine",
       knows: [
-        "AdminClient", "AuditLog", "AuditTrail", "ChatelaineClient", "Configuration", "Custody", "Envelopes", "Exits",
+        "AdminClient", "AuditLog", "AuditTrail", "CLinux", "ChatelaineClient", "Configuration", "Custody", "Envelopes", "Exits",
         "Hardening", "KeyService", "Messages", "Primitives", "Vocabulary",
       ], uses: [arguments]),
     tool(
       "chatelained",
       knows: [
-        "AccessPolicy", "AuditLog", "AuditTrail", "Configuration", "Custody", "Doors", "Exits", "Hardening", "KeyService", "KeyStore",
+        "AccessPolicy", "AuditLog", "AuditTrail", "CLinux", "Configuration", "Custody", "Doors", "Exits", "Hardening", "KeyService", "KeyStore",
         "Vocabulary",
       ], uses: [arguments]),
     room("Measures"),

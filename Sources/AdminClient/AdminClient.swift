@@ -16,7 +16,7 @@ package struct AdminClient: Sendable {
   }
 
   package func status() async throws(ClientError) -> Chatelaine_V1_StatusResponse {
-    try await call("Status", Chatelaine_V1_StatusRequest.with { $0.attribution = attribution })
+    try await call("Status", Chatelaine_V1_StatusRequest())
   }
 
   package func createTenant(_ tenant: String) async throws(ClientError) -> Chatelaine_V1_CreateTenantResponse
@@ -25,7 +25,6 @@ package struct AdminClient: Sendable {
       "CreateTenant",
       Chatelaine_V1_CreateTenantRequest.with {
         $0.tenant = tenant
-        $0.attribution = attribution
       })
   }
 
@@ -36,7 +35,6 @@ package struct AdminClient: Sendable {
       "ListTenants",
       Chatelaine_V1_ListTenantsRequest.with {
         $0.after = after
-        $0.attribution = attribution
       })
   }
 
@@ -50,7 +48,6 @@ package struct AdminClient: Sendable {
         $0.key = key
         $0.purpose = .seal
         $0.suite = suite
-        $0.attribution = attribution
       })
   }
 
@@ -63,7 +60,6 @@ package struct AdminClient: Sendable {
       Chatelaine_V1_ListKeysRequest.with {
         $0.tenant = tenant
         $0.after = after
-        $0.attribution = attribution
       })
   }
 
@@ -75,7 +71,6 @@ package struct AdminClient: Sendable {
       Chatelaine_V1_RotateKeyRequest.with {
         $0.tenant = tenant
         $0.key = key
-        $0.attribution = attribution
       })
   }
 
@@ -87,7 +82,6 @@ package struct AdminClient: Sendable {
       Chatelaine_V1_EnableKeyRequest.with {
         $0.tenant = tenant
         $0.key = key
-        $0.attribution = attribution
       })
   }
 
@@ -99,7 +93,6 @@ package struct AdminClient: Sendable {
       Chatelaine_V1_DisableKeyRequest.with {
         $0.tenant = tenant
         $0.key = key
-        $0.attribution = attribution
       })
   }
 
@@ -110,7 +103,6 @@ package struct AdminClient: Sendable {
       "RotateMaster",
       Chatelaine_V1_RotateMasterRequest.with {
         $0.singleCopy = singleCopy
-        $0.attribution = attribution
       })
   }
 
@@ -122,12 +114,11 @@ package struct AdminClient: Sendable {
       "CommitMaster",
       Chatelaine_V1_CommitMasterRequest.with {
         $0.keyCheckValue = Data(keyCheckValue)
-        $0.attribution = attribution
       })
   }
 
   package func masterStatus() async throws(ClientError) -> Chatelaine_V1_MasterStatusResponse {
-    try await call("MasterStatus", Chatelaine_V1_MasterStatusRequest.with { $0.attribution = attribution })
+    try await call("MasterStatus", Chatelaine_V1_MasterStatusRequest())
   }
 
   package func retireMaster(
@@ -137,21 +128,19 @@ package struct AdminClient: Sendable {
       "RetireMaster",
       Chatelaine_V1_RetireMasterRequest.with {
         $0.version = version
-        $0.attribution = attribution
       })
   }
 
-  private var attribution: Chatelaine_V1_Attribution {
-    .with {
+  private func call<Request: Attributed, Response: Message>(
+    _ method: String, _ request: Request
+  ) async throws(ClientError) -> Response {
+    let options = self.options.named
+    var request = request
+    request.attribution = .with {
       if let id = options.requestID { $0.requestID = Data(id.bytes) }
       $0.actor = options.actor
       $0.purpose = options.purpose
     }
-  }
-
-  private func call<Request: Message, Response: Message>(
-    _ method: String, _ request: Request
-  ) async throws(ClientError) -> Response {
     let payload: [UInt8]
     do { payload = try request.serializedBytes() } catch {
       throw ClientError(.invalidRequest, "The request cannot be written as a message.")
@@ -165,7 +154,7 @@ package struct AdminClient: Sendable {
 
   /// A change whose reply has no receipt may have been done, but not by a service that notes it.
   private func change<Response: Receipted>(
-    _ method: String, _ request: some Message
+    _ method: String, _ request: some Attributed
   ) async throws(ClientError) -> Response {
     let reply: Response = try await call(method, request)
     guard reply.hasReceipt, !reply.receipt.logID.isEmpty, !reply.receipt.leafHash.isEmpty else {
@@ -189,3 +178,21 @@ extension Chatelaine_V1_DisableKeyResponse: Receipted {}
 extension Chatelaine_V1_RotateMasterResponse: Receipted {}
 extension Chatelaine_V1_CommitMasterResponse: Receipted {}
 extension Chatelaine_V1_RetireMasterResponse: Receipted {}
+
+/// A request that carries what its caller says of it.
+private protocol Attributed: Message {
+  var attribution: Chatelaine_V1_Attribution { get set }
+}
+
+extension Chatelaine_V1_StatusRequest: Attributed {}
+extension Chatelaine_V1_CreateTenantRequest: Attributed {}
+extension Chatelaine_V1_ListTenantsRequest: Attributed {}
+extension Chatelaine_V1_CreateKeyRequest: Attributed {}
+extension Chatelaine_V1_ListKeysRequest: Attributed {}
+extension Chatelaine_V1_RotateKeyRequest: Attributed {}
+extension Chatelaine_V1_EnableKeyRequest: Attributed {}
+extension Chatelaine_V1_DisableKeyRequest: Attributed {}
+extension Chatelaine_V1_RotateMasterRequest: Attributed {}
+extension Chatelaine_V1_CommitMasterRequest: Attributed {}
+extension Chatelaine_V1_MasterStatusRequest: Attributed {}
+extension Chatelaine_V1_RetireMasterRequest: Attributed {}

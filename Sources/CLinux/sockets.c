@@ -79,7 +79,7 @@ int ch_keep_to_ourselves(int descriptor) {
 }
 
 long ch_cgroup_of(int pid, int handle, void *text, size_t capacity) {
-  char path[64], lines[4096];
+  char path[64], lines[8192];
   snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
   int file = open(path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return -1;
@@ -95,10 +95,9 @@ long ch_cgroup_of(int pid, int handle, void *text, size_t capacity) {
   line += 3;
   char *end = strchr(line, '\n');
   if (end != NULL) *end = 0;
-  char *last = strrchr(line, '/');
-  const char *name = last != NULL ? last + 1 : line;
-  size_t length = strlen(name);
-  if (length > capacity) length = capacity;
-  memcpy(text, name, length);
-  return (long)length;
+  // Its end is what tells callers apart; all of it, where it fits, who made the name at its end.
+  while (*line == '/') line++;
+  size_t length = strlen(line), left_out = length > capacity ? length - capacity : 0;
+  memcpy(text, line + left_out, length - left_out);
+  return (long)(length - left_out);
 }

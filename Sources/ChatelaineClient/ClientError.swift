@@ -77,7 +77,7 @@ extension ClientError.Code {
   public static let conflict = Self(rawValue: "CONFLICT")
   /// More than one request may carry.
   public static let limitExceeded = Self(rawValue: "LIMIT_EXCEEDED")
-  /// The service has too much to do: nothing was done.
+  /// The service has too much to do, or cannot use its disk for this: nothing was done.
   public static let busy = Self(rawValue: "BUSY")
   /// The key-access log cannot be written: nothing was done.
   public static let auditUnavailable = Self(rawValue: "AUDIT_UNAVAILABLE")

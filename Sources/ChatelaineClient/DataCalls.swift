@@ -88,9 +88,7 @@ extension ChatelaineConnection {
     _ items: [BatchItem], tenant: String, key: String, options: CallOptions = CallOptions()
   ) async throws(ClientError) -> Reply<[Result<[UInt8], ClientError>]> {
     let request = try DataRequest(.encryptBatch, tenant, key, items, options)
-    return try await send(request) { reply, bytes throws(MalformedBytes) in
-      try reply.answers(items.count, bytes)
-    }
+    return try await sendBatch(request, items.count)
   }
 
   /// Decrypts up to 1,024 envelopes of one tenant, together at most 1 MiB of plaintext, with one entry in the log: a
@@ -99,8 +97,15 @@ extension ChatelaineConnection {
     _ items: [BatchItem], tenant: String, options: CallOptions = CallOptions()
   ) async throws(ClientError) -> Reply<[Result<[UInt8], ClientError>]> {
     let request = try DataRequest(.decryptBatch, tenant, nil, items, options)
+    return try await sendBatch(request, items.count)
+  }
+
+  private func sendBatch(
+    _ request: DataRequest, _ count: Int
+  ) async throws(ClientError) -> Reply<[Result<[UInt8], ClientError>]> {
+    let id = request.outgoing.requestID
     return try await send(request) { reply, bytes throws(MalformedBytes) in
-      try reply.answers(items.count, bytes)
+      try reply.answers(count, of: id, bytes)
     }
   }
 
@@ -130,14 +135,14 @@ extension KeyReply {
   }
 
   fileprivate func answers(
-    _ count: Int, _ bytes: Span<UInt8>
+    _ count: Int, of call: RequestID?, _ bytes: Span<UInt8>
   ) throws(MalformedBytes) -> [Swift.Result<[UInt8], ClientError>] {
     guard results.count == count else { throw MalformedBytes() }
     var answers: [Swift.Result<[UInt8], ClientError>] = []
     answers.reserveCapacity(count)
     for result in results {
       if let code = result.code, !code.isEmpty {
-        answers.append(.failure(ClientError(item: code)))
+        answers.append(.failure(ClientError(item: code, of: call)))
       } else {
         answers.append(.success(bytes.extracting(result.body).copied()))
       }
@@ -147,8 +152,8 @@ extension KeyReply {
 }
 
 extension ClientError {
-  /// An item's refusal has a code and no more.
-  fileprivate init(item code: String) {
+  /// An item's refusal has a code and no more; its entry is the batch's.
+  fileprivate init(item code: String, of call: RequestID?) {
     let code = Code(rawValue: code)
     let sentence =
       switch code {
@@ -159,6 +164,6 @@ extension ClientError {
         "The batch names more different keys than one may (512, or half of the service's keys-at-hand): split the batch."
       default: "The service refuses this item."
       }
-    self.init(code, sentence)
+    self.init(code, sentence, requestID: call)
   }
 }

@@ -13,6 +13,7 @@ struct DataRequest: Sendable {
     wrappedOnly: Bool = false, isWrappedDataKey: Bool = false
   ) throws(ClientError) {
     try Self.checkSizes(method, items)
+    let options = options.named
     let writer = KeyRequestWriter(
       method, tenant: try Self.parsed(.tenant) { () throws(InvalidName) in try TenantID(tenant) },
       key: try Self.parsed(.key) { () throws(InvalidName) in

@@ -28,7 +28,8 @@ public struct ConnectionOptions: Sendable {
 
 /// What a call may say besides what is to be done. None of it is secret: all of it stands in the log.
 public struct CallOptions: Sendable {
-  /// Names the call, so that its entry is found by it; without one, the service draws one.
+  /// Names the call, so that its entry is found by it; without one, the library draws one for each call. Every error
+  /// of a call that was sent names it.
   public var requestID: RequestID?
   /// On whose behalf; at most 256 bytes of UTF-8.
   public var actor = ""
@@ -45,6 +46,13 @@ public struct CallOptions: Sendable {
     self.purpose = purpose
     self.timeout = timeout
   }
+
+  /// With a request id: the caller's, or a fresh one.
+  package var named: CallOptions {
+    var options = self
+    options.requestID = requestID ?? .random()
+    return options
+  }
 }
 
 /// 16 bytes that name one call.
@@ -60,7 +68,7 @@ public struct RequestID: Hashable, Sendable, CustomStringConvertible {
 
   /// Parses 32 hexadecimal digits, or nil. Sixteen zeros name nothing.
   public init?(_ text: String) {
-    guard let identifier = Identifier(hex: text), identifier != .zero else { return nil }
+    guard let identifier = Identifier(hex: text.lowercased()), identifier != .zero else { return nil }
     self.identifier = identifier
   }
 

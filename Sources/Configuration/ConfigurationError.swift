@@ -17,6 +17,9 @@ package struct ConfigurationError: Error, Equatable, Sendable {
     case notYours
     case tooLarge(limitBytes: Int)
     case notText
+    case carriageReturn
+    case byteOrderMark
+    case controlCharacter(UInt32)
     case empty
     /// What the YAML parser says.
     case syntax(String)

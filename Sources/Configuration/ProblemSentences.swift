@@ -10,7 +10,11 @@ extension ConfigurationError.Problem {
     case .notYours:
       "others may change the file: it must be root's or the service's own, with no write permission for group and others"
     case .tooLarge(let limit): "the file is longer than \(limit) bytes: this is no configuration"
-    case .notText: "the file is not UTF-8 text, or has control characters"
+    case .notText: "the file is not UTF-8 text, or names a control character"
+    case .carriageReturn: "a line ends as on Windows (CR LF): let lines end with LF alone (sed -i 's/\\r$//')"
+    case .byteOrderMark: "there is a byte order mark (U+FEFF), which is invisible: save the file as UTF-8 without one"
+    case .controlCharacter(let value):
+      "there is a control character or an invisible end of line (U+\(Self.hex(value))): take it out"
     case .empty: "the file says nothing: it begins with 'version: 1'"
     case .syntax(let problem): "this is not YAML: \(problem)"
     case .special(let character):
@@ -41,6 +45,11 @@ extension ConfigurationError.Problem {
       "the role '\(role.rawValue)' cannot be granted '\(permission.rawValue)': it may have \(Self.words(of: role))"
     case .policy(let error): error.sentence
     }
+  }
+
+  private static func hex(_ value: UInt32) -> String {
+    let digits = String(value, radix: 16, uppercase: true)
+    return String(repeating: "0", count: max(0, 4 - digits.utf8.count)) + digits
   }
 
   private static func hint(_ nearest: String?, _ valid: [String]) -> String {

@@ -1,4 +1,5 @@
 internal import ChatelaineVocabulary
+internal import Foundation
 
 extension ServiceConfiguration {
   private static let keys = [
@@ -20,7 +21,7 @@ extension ServiceConfiguration {
     let fields = try Fields(root, known: keys)
     let data = try socket(fields, "data-socket", mode: nil, file, accounts)
     let admin = try socket(fields, "admin-socket", mode: 0o600, file, accounts)
-    guard !data.path.utf8.elementsEqual(admin.path.utf8) else {
+    guard !isOnePlace(data.path, admin.path) else {
       throw Fault(try fields.required("admin-socket").line, .sameSocket)
     }
     let connections = try fields.number("connections-max", in: Limits.connectionsMaxRange, default: 1024)
@@ -33,6 +34,17 @@ extension ServiceConfiguration {
       connectionsPerUserMax: Int(
         try fields.number("connections-per-user-max", in: 1...connections, default: max(1, connections / 2))),
       allow: try allowances(fields), insecureExampleKeys: try fields.flag("insecure-example-keys"))
+  }
+
+  /// Whether two paths lead to one name in one directory, however they are written.
+  private static func isOnePlace(_ one: String, _ other: String) -> Bool {
+    let (first, second) = (URL(fileURLWithPath: one), URL(fileURLWithPath: other))
+    let (above, below) = (first.deletingLastPathComponent(), second.deletingLastPathComponent())
+    guard first.lastPathComponent.utf8.elementsEqual(second.lastPathComponent.utf8) else { return false }
+    if above.standardizedFileURL == below.standardizedFileURL { return true }
+    let facts = [above, below].map { try? FileManager.default.attributesOfItem(atPath: $0.resolvingSymlinksInPath().path) }
+    let places = facts.map { [$0?[.systemNumber], $0?[.systemFileNumber]].compactMap { ($0 as? NSNumber)?.uint64Value } }
+    return places[0].count == 2 && places[0] == places[1]
   }
 
   private static func path(_ fields: Fields, _ key: String, _ file: String) throws(Fault) -> String {

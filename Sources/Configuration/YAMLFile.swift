@@ -40,10 +40,29 @@ enum YAMLFile {
   }
 
   private static func checkedText(_ bytes: [UInt8]) throws(Fault) -> String {
-    guard let text = String(validating: bytes, as: UTF8.self), text.unicodeScalars.allSatisfy(isText) else {
-      throw Fault(nil, .notText)
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw Fault(lineThatIsNoText(bytes), .notText)
+    }
+    var line = 1
+    for scalar in text.unicodeScalars {
+      if scalar == "\n" { line += 1 }
+      guard isText(scalar) else { throw Fault(line, problem(scalar)) }
     }
     return text
+  }
+
+  /// By the bytes between the ends of lines, for no character has one within it.
+  private static func lineThatIsNoText(_ bytes: [UInt8]) -> Int? {
+    let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    return lines.firstIndex { String(validating: $0, as: UTF8.self) == nil }.map { $0 + 1 }
+  }
+
+  private static func problem(_ scalar: Unicode.Scalar) -> ConfigurationError.Problem {
+    switch scalar {
+    case "\r": .carriageReturn
+    case "\u{feff}": .byteOrderMark
+    default: .controlCharacter(scalar.value)
+    }
   }
 
   /// No control character, and nothing else that only YAML takes for the end of a line or for nothing at all.

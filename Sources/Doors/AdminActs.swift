@@ -53,9 +53,10 @@ struct AdminActs: Sendable {
       case .masterStatus: return try answer(payload, Chatelaine_V1_MasterStatusRequest.self, by: caller, masterStatus)
       case .retireMaster: return try answer(payload, Chatelaine_V1_RetireMasterRequest.self, by: caller, retireMaster)
       }
-    } catch let fault as CallFault {
-      return .refusal(WireStatus(fault), UnnotedRefusal(fault))
-    } catch { return .refusal(WireStatus(CallFault.malformed), .malformed) }
+    } catch {
+      let fault = error as? CallFault ?? .malformed
+      return .refusal(WireStatus(fault, requestID: RequestTags().requestID), UnnotedRefusal(fault))
+    }
   }
 
   struct Asked {

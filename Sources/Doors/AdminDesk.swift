@@ -30,7 +30,8 @@ final class AdminDesk: Desk {
     guard bytes.extracting(call.request.service).equals(AdminActs.service),
       let method = AdminActs.Method(rawValue: String(copying: bytes.extracting(call.request.method)))
     else {
-      connection.refuse(WireStatus(.notFound, "This door has no such method.", requestID: nil), stream: call.stream)
+      let id = RequestTags().requestID
+      connection.refuse(WireStatus(.notFound, "This door has no such method.", requestID: id), stream: call.stream)
       connection.noteRefusal(.noSuchMethod)
       return .taken
     }
@@ -62,7 +63,8 @@ final class AdminDesk: Desk {
         connection.refuse(status, stream: stream)
         if let kind { connection.noteRefusal(kind) }
       case .failure:
-        connection.refuse(WireStatus(.busy, "The service is stopping.", requestID: nil), stream: stream)
+        let id = RequestTags().requestID
+        connection.refuse(WireStatus(.busy, "The service is stopping.", requestID: id), stream: stream)
       }
       connection.answered(1, heldBytes: heldBytes)
       connection.flush()
@@ -73,7 +75,7 @@ final class AdminDesk: Desk {
 extension AdminActs.Answer {
   fileprivate static var late: Self {
     let sentence = "The deadline had passed before the call began: nothing was done."
-    return .refusal(WireStatus(.deadlineExceeded, sentence, requestID: nil), .late)
+    return .refusal(WireStatus(.deadlineExceeded, sentence, requestID: RequestTags().requestID), .late)
   }
 }
 

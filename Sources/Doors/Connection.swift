@@ -54,6 +54,8 @@ final class Connection: ChannelInboundHandler {
   private var unreadSince: NIODeadline?
   private var watch: Scheduled<Void>?
   private var goodbye: WireStatus?
+  /// Of the last request that was taken: ttrpc's numbers only grow, and are never used again.
+  private var lastStream: UInt32 = 0
   /// Requests without a reply yet, and the bytes that are held for them.
   private var inFlight = 0
   private var inFlightBytes = 0
@@ -243,16 +245,21 @@ final class Connection: ChannelInboundHandler {
       noteRefusal(.malformed)
       return .taken
     }
-    let range = TtrpcFrame.headerByteCount..<bytes.count
-    guard frame.stream & 1 == 1, let request = try? TtrpcRequest(bytes, in: range) else {
-      refuse(WireStatus(CallFault.malformed), stream: frame.stream)
+    let request: TtrpcRequest
+    do throws(CallFault) {
+      guard frame.stream & 1 == 1, frame.stream > lastStream else { throw .stream }
+      request = try TtrpcRequest(bytes, in: TtrpcFrame.headerByteCount..<bytes.count)
+    } catch {
+      if error != .stream { lastStream = frame.stream }
+      refuse(WireStatus(error, requestID: RequestTags().requestID), stream: frame.stream)
       noteRefusal(.malformed)
       return .taken
     }
     let deadline = request.timeoutNanoseconds.map { lastRead + .nanoseconds(Int64(clamping: $0)) }
     guard let desk else { return .taken }
     let taken = desk.take(Call(stream: frame.stream, request: request, deadline: deadline), bytes)
-    if case .later(let count) = taken { awaited = count }
+    // why: one that has to wait is taken once more.
+    if case .later(let count) = taken { awaited = count } else { lastStream = frame.stream }
     return taken
   }
 

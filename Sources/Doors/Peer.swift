@@ -27,13 +27,14 @@ package struct Peer: Sendable {
     }
   }
 
-  /// The last part of the peer's cgroup, such as `billing.service`.
+  /// The path of the peer's cgroup, such as `system.slice/billing.service`; of a longer one its last bytes. A hint: whoever
+  /// has a part of the tree for themselves gives the names below it.
   ///
   /// Read by the pid, then the pid is asked whether it is still the peer: a process that ended meanwhile says
   /// nothing.
   private static func unit(of pid: pid_t, handle: CInt) -> [UInt8] {
     guard handle >= 0 else { return [] }
-    var text = [UInt8](repeating: 0, count: 512)
+    var text = [UInt8](repeating: 0, count: 255)
     let count = unsafe text.withUnsafeMutableBytes { unsafe ch_cgroup_of(pid, handle, $0.baseAddress, $0.count) }
     return count > 0 ? Array(text[..<Int(count)]) : []
   }

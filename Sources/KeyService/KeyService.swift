@@ -297,6 +297,7 @@ extension ServiceError {
     case .notFound: .noSuchKey
     case .keyDisabled: .keyDisabled
     case .decryptionFailed: .keyOrContext
+    case .keyring(.unwritable), .keyring(.unreadable): .store
     case .taken, .conflict, .master, .otherKeyCheckValue, .keyring: .conflict
     case .limitExceeded: .limit
     case .storeBusy: .busy

@@ -88,6 +88,8 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .notFound: .notFound
     case .keyDisabled: .keyDisabled
     case .decryptionFailed: .decryptionFailed
+    // The disk's fault, or a permission's: the same call may go well later.
+    case .keyring(.unwritable), .keyring(.unreadable): .busy
     case .taken, .conflict, .master, .keyring: .conflict
     case .otherKeyCheckValue: .invalidRequest
     case .limitExceeded: .limitExceeded

@@ -14,12 +14,14 @@ package enum CallFault: Error, Equatable, Sendable {
   case plaintextTooLong
   case batchSize
   case callerTextTooLong
+  /// A request's number in its frame: even, or not above those before it.
+  case stream
   /// A rewrap of nothing, or of two things.
   case notOneToRewrap
 
   package var code: ErrorCode {
     switch self {
-    case .malformed, .unknownField, .duplicateField, .notUTF8, .tenant, .key, .requestID, .notOneToRewrap,
+    case .malformed, .unknownField, .duplicateField, .notUTF8, .tenant, .key, .requestID, .notOneToRewrap, .stream,
       .context(.duplicateKey):
       .invalidRequest
     case .context, .plaintextTooLong, .batchSize, .callerTextTooLong: .limitExceeded
@@ -42,6 +44,7 @@ package enum CallFault: Error, Equatable, Sendable {
     case .plaintextTooLong: "A request carries at most \(Limits.plaintextBytesMax) bytes of plaintext."
     case .batchSize: "A batch has 1 to \(Limits.batchItemsMax) items."
     case .callerTextTooLong: "Actor and purpose have at most \(Limits.callerTextBytesMax) bytes each."
+    case .stream: "A request's stream is an odd number, above those of the requests before it on its connection."
     case .notOneToRewrap: "Give an envelope or a wrapped data key, one of them."
     }
   }

@@ -21,8 +21,7 @@ package struct KeyRequestWriter: Sendable {
     self.isWrappedDataKey = isWrappedDataKey
     var tail: [UInt8] = []
     if wrappedOnly { tail += [5 << 3, 1] }
-    let message = Self.encode(attribution)
-    if !message.isEmpty { tail += Self.field(8, message) }
+    Self.append(attribution, to: &tail)
     self.tail = tail
   }
 
@@ -64,12 +63,29 @@ package struct KeyRequestWriter: Sendable {
     context.pairs.flatMap { field(4, field(1, $0.key) + field(2, $0.value)) }
   }
 
-  private static func encode(_ attribution: WireAttribution) -> [UInt8] {
-    var message: [UInt8] = []
-    if let id = attribution.requestID { message += field(1, id.bytes) }
-    if !attribution.actor.isEmpty { message += field(2, attribution.actor) }
-    if !attribution.purpose.isEmpty { message += field(3, attribution.purpose) }
-    return message
+  /// why: every call has one, so it is written in place, with one allocation.
+  private static func append(_ attribution: WireAttribution, to tail: inout [UInt8]) {
+    let (id, actor, purpose) = (attribution.requestID, attribution.actor, attribution.purpose)
+    let count =
+      (id == nil ? 0 : 2 + Identifier.byteCount) + (actor.isEmpty ? 0 : Protobuf.fieldByteCount(2, actor.count))
+      + (purpose.isEmpty ? 0 : Protobuf.fieldByteCount(3, purpose.count))
+    guard count > 0 else { return }
+    tail.reserveCapacity(tail.count + Protobuf.fieldByteCount(8, count))
+    appendStart(8, count, to: &tail)
+    if let id {
+      appendStart(1, Identifier.byteCount, to: &tail)
+      tail += id.bytes
+    }
+    for (number, text) in [(2, actor), (3, purpose)] where !text.isEmpty {
+      appendStart(number, text.count, to: &tail)
+      tail += text
+    }
+  }
+
+  /// Key and length of a field, whose bytes follow.
+  private static func appendStart(_ number: Int, _ byteCount: Int, to message: inout [UInt8]) {
+    message += varint(UInt64(number) << 3 | 2)
+    message += varint(UInt64(byteCount))
   }
 
   private static func field(_ number: Int, _ value: [UInt8]) -> [UInt8] {

@@ -52,22 +52,30 @@ package struct TtrpcRequest: Equatable, Sendable {
   /// From the caller's clock; nil where it waits for ever.
   package let timeoutNanoseconds: UInt64?
 
-  /// Parses `service = 1, method = 2, payload = 3, timeout_nano = 4, metadata = 5`; metadata and fields of
-  /// later versions of ttrpc are passed over.
-  package init(_ bytes: Span<UInt8>, in range: Range<Int>) throws(MalformedBytes) {
+  /// Parses `service = 1, method = 2, payload = 3, timeout_nano = 4, metadata = 5`; metadata, which may come more
+  /// than once, is passed over. Like the messages inside, it has no other field and none twice.
+  package init(_ bytes: Span<UInt8>, in range: Range<Int>) throws(CallFault) {
     let none = range.upperBound..<range.upperBound
     var (service, method, payload) = (none, none, none)
     var timeout: UInt64?
+    var seen = 0
     var reader = ProtobufReader(range)
-    while let field = try reader.next(bytes) {
-      switch field.number {
-      case 1: service = try field.bytes()
-      case 2: method = try field.bytes()
-      case 3: payload = try field.bytes()
-      case 4: timeout = try field.varint()
-      default: break
+    var fault: CallFault?
+    do throws(MalformedBytes) {
+      while fault == nil, let field = try reader.next(bytes) {
+        switch field.number {
+        case 1: service = try field.bytes()
+        case 2: method = try field.bytes()
+        case 3: payload = try field.bytes()
+        case 4: timeout = try field.varint()
+        case 5: continue
+        default: fault = .unknownField(field.number)
+        }
+        if fault == nil, seen & 1 << field.number != 0 { fault = .duplicateField(field.number) }
+        seen |= 1 << field.number
       }
-    }
+    } catch { throw .malformed }
+    if let fault { throw fault }
     self.service = service
     self.method = method
     self.payload = payload

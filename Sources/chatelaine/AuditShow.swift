@@ -112,7 +112,7 @@ private func parseWord<Word: LogWord>(_ text: String) throws -> Word {
 }
 
 private func parseIdentifier(_ text: String) throws -> Identifier {
-  guard let id = Identifier(hex: text) else { throw ValidationError("'\(text)' is not 32 hexadecimal digits") }
+  guard let id = Identifier(hex: text.lowercased()) else { throw ValidationError("'\(text)' is not 32 hexadecimal digits") }
   return id
 }
 

@@ -8,6 +8,7 @@ internal import Glibc
 ///
 /// Only `keyring` and `init` touch the service's secrets: only there is what cannot be closed a reason to refuse.
 func runClosedUp() -> Never {
+  var used: (any ParsableCommand.Type)?
   do {
     try Hardening.holdStandardDescriptors()
     // why: a file at RLIMIT_FSIZE is refused like a full disk; the default is death.
@@ -18,11 +19,12 @@ func runClosedUp() -> Never {
       freeWipes: ch_wiping_free_is_linked() == 1)
     _ = try Hardening.close(policy)
     var command = try Chatelaine.parseAsRoot()
+    used = type(of: command)
     if command is any AsyncParsableCommand { runAsynchronously() }
     try command.run()
     try finishOutput()
     exit(0)
-  } catch { end(error) }
+  } catch { end(error, of: used) }
 }
 
 /// why: what is not UTF-8 would reach the command repaired, and two contexts or two file names be one.
@@ -38,12 +40,14 @@ private func checkArguments() throws {
 /// Commands that talk to the service. Parses once more: a parsed command cannot go to another thread.
 private func runAsynchronously() -> Never {
   Task.detached {
+    var used: (any ParsableCommand.Type)?
     do {
       guard var command = try Chatelaine.parseAsRoot() as? any AsyncParsableCommand else { exit(0) }
+      used = type(of: command)
       try await command.run()
       try finishOutput()
       exit(0)
-    } catch { end(error) }
+    } catch { end(error, of: used) }
   }
   while true { pause() }
 }
@@ -55,10 +59,17 @@ private func finishOutput() throws {
 
 let outputFailure = Failure(.inputOutput, "standard output cannot be written: its disk may be full")
 
-private func end(_ error: any Error) -> Never {
-  guard let failure = failure(error) else { Chatelaine.exit(withError: error) }
-  printError("chatelaine: \(failure.sentence)")
-  exit(failure.status.rawValue)
+private func end(_ error: any Error, of command: (any ParsableCommand.Type)?) -> Never {
+  if let failure = failure(error) {
+    printError("chatelaine: \(failure.sentence)")
+    exit(failure.status.rawValue)
+  }
+  // why: of what is found out after parsing, the parser no longer knows which command it was.
+  if let command, let error = error as? ValidationError {
+    printError("Error: \(error.message)\nUsage: \(Chatelaine.usageString(for: command))")
+    exit(ExitStatus.usage.rawValue)
+  }
+  Chatelaine.exit(withError: error)
 }
 
 /// Read before the command line is parsed: parsing is not the first thing that may run.

@@ -33,7 +33,7 @@ struct DecryptCommand: AsyncParsableCommand {
     try await LinesWork(options, words).run { connection, lines in
       try await LinesWork.decoded(lines) { envelopes in
         let items = envelopes.map { BatchItem($0, context: context) }
-        let results = try await connection.decryptBatch(items, tenant: tenant, options: tags).value
+        let results = try await connection.decryptAll(items, tenant: tenant, options: tags)
         return isText ? results.map(Self.oneLine) : results
       }
     }
@@ -44,5 +44,35 @@ struct DecryptCommand: AsyncParsableCommand {
     guard case .success(let plaintext) = result, plaintext.contains(UInt8(ascii: "\n")) else { return result }
     return .failure(
       ClientError(.invalidRequest, "The plaintext has new lines inside: decrypt this one without --lines."))
+  }
+}
+
+extension ChatelaineConnection {
+  /// A batch, and one more for what it named beyond the different keys that one may, as long as that gets on.
+  fileprivate func decryptAll(
+    _ items: [BatchItem], tenant: String, options: CallOptions
+  ) async throws(ClientError) -> [Result<[UInt8], ClientError>] {
+    var results = try await decryptBatch(items, tenant: tenant, options: options).value
+    var left = results.indices.filter { results[$0].isBeyondLimit }
+    while !left.isEmpty, left.count < items.count {
+      do throws(ClientError) {
+        let more = try await decryptBatch(left.map { items[$0] }, tenant: tenant, options: options).value
+        for (index, result) in zip(left, more) { results[index] = result }
+      } catch {
+        // why: the others are done, and stand in the log as such.
+        for index in left { results[index] = .failure(error) }
+        break
+      }
+      let rest = left.filter { results[$0].isBeyondLimit }
+      guard rest.count < left.count else { break }
+      left = rest
+    }
+    return results
+  }
+}
+
+extension Result where Failure == ClientError {
+  fileprivate var isBeyondLimit: Bool {
+    if case .failure(let error) = self { error.code == .limitExceeded } else { false }
   }
 }

@@ -10,11 +10,14 @@ struct LineReader {
     var byteCount = 0
     /// False where the very last line has no new line.
     var isTerminated = true
+    /// A line of more bytes than one may have, alone in its batch, and without its bytes.
+    var isTooLong = false
   }
 
   private struct Line {
     let bytes: [UInt8]
     let isTerminated: Bool
+    var isTooLong = false
   }
 
   static let batchBytesMax = 512 << 10
@@ -28,6 +31,8 @@ struct LineReader {
   /// Lines that were read.
   private var count = 0
   private var isAtEnd = false
+  /// Whether what comes next, up to a new line, belongs to a line that was too long.
+  private var isSkipping = false
 
   init(_ input: InputFile, lineBytesMax: Int) {
     self.input = input
@@ -37,55 +42,66 @@ struct LineReader {
   /// Whether the next batch waits for somebody to write.
   var wouldWait: Bool { held == nil && rest.isEmpty && !isAtEnd && input.wouldWait }
 
-  /// What is there, up to a full batch; waits only for the first line. nil at the end.
+  /// What is there, up to a full batch; waits only for the first line. nil at the end. A line that is too long is a
+  /// batch of its own as soon as that is known; the rest of it is passed over, should there be a next batch.
   mutating func next() throws(Failure) -> Batch? {
     var batch = Batch(firstNumber: count + (held == nil ? 1 : 0))
     while batch.lines.count < Limits.batchItemsMax, batch.lines.isEmpty || !wouldWait {
       guard let line = try nextLine() else { break }
-      guard batch.lines.isEmpty || batch.byteCount + line.bytes.count <= Self.batchBytesMax else {
+      guard batch.lines.isEmpty || !line.isTooLong && batch.byteCount + line.bytes.count <= Self.batchBytesMax else {
         held = line
         break
       }
       batch.lines.append(line.bytes)
       batch.byteCount += line.bytes.count
       batch.isTerminated = line.isTerminated
+      batch.isTooLong = line.isTooLong
+      if line.isTooLong { break }
     }
     return batch.lines.isEmpty ? nil : batch
   }
 
   private mutating func nextLine() throws(Failure) -> Line? {
     if let line = held.take() { return line }
+    if isSkipping { try skipLine() }
     while true {
       if let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
         partial += rest[..<end]
         rest = rest[(end + 1)...]
-        return try takePartial(isTerminated: true)
+        return takePartial(isTerminated: true)
       }
       partial += rest
       rest = []
-      try checkLength()
-      guard !isAtEnd else { return nil }
-      rest = try input.read()
-      if rest.isEmpty {
-        isAtEnd = true
-        return partial.isEmpty ? nil : try takePartial(isTerminated: false)
+      if partial.count > lineBytesMax {
+        isSkipping = true
+        return takePartial(isTerminated: false)
       }
+      guard !isAtEnd else { return nil }
+      try readMore()
+      if isAtEnd { return partial.isEmpty ? nil : takePartial(isTerminated: false) }
     }
   }
 
-  private mutating func takePartial(isTerminated: Bool) throws(Failure) -> Line {
-    try checkLength()
+  private mutating func readMore() throws(Failure) {
+    rest = try input.read()
+    isAtEnd = rest.isEmpty
+  }
+
+  private mutating func skipLine() throws(Failure) {
+    isSkipping = false
+    while !isAtEnd {
+      if let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+        rest = rest[(end + 1)...]
+        return
+      }
+      try readMore()
+    }
+  }
+
+  private mutating func takePartial(isTerminated: Bool) -> Line {
     count += 1
     defer { partial = [] }
+    guard partial.count <= lineBytesMax else { return Line(bytes: [], isTerminated: isTerminated, isTooLong: true) }
     return Line(bytes: partial, isTerminated: isTerminated)
-  }
-
-  private func checkLength() throws(Failure) {
-    guard partial.count <= lineBytesMax else {
-      throw Failure(
-        .data,
-        "line \(count + 1): LIMIT_EXCEEDED: a line has at most \(lineBytesMax) bytes here, and nothing of it was sent"
-      )
-    }
   }
 }

@@ -47,18 +47,38 @@ struct LinesWork {
     var underWay: [UnderWay] = []
     var failure: LineFailure?
     defer { for one in underWay { one.results.cancel() } }
+    var unread: Failure?
     while true {
       // why: whoever writes a line and waits for its result gets it before the next one is read.
       while !underWay.isEmpty, reader.wouldWait { try await finishFirst(&underWay, output, meter, &failure) }
-      guard let batch = try reader.next() else { break }
-      underWay.append(UnderWay(batch: batch, results: Task { try await work(connection, batch.lines) }))
+      let next: LineReader.Batch?
+      do throws(Failure) { next = try reader.next() } catch {
+        unread = error
+        break
+      }
+      guard let batch = next else { break }
+      underWay.append(UnderWay(batch: batch, results: begin(work, on: batch, connection)))
       if underWay.count >= Self.batchesUnderWay { try await finishFirst(&underWay, output, meter, &failure) }
     }
+    // why: whatever ended the reading, what the service has done by then is not kept back.
     while !underWay.isEmpty { try await finishFirst(&underWay, output, meter, &failure) }
     await connection.close()
+    if let unread { throw unread }
     try output.finish()
     meter.finish()
     if let failure { throw failure }
+  }
+
+  private func begin(
+    _ work: @escaping Work, on batch: LineReader.Batch, _ connection: ChatelaineConnection
+  ) -> Task<[Result<[UInt8], ClientError>], any Error> {
+    let (goesOn, tooLong) = (options.json, ClientError.lineTooLong(words.lineBytesMax))
+    return Task {
+      guard !batch.isTooLong else { return [.failure(tooLong)] }
+      do { return try await work(connection, batch.lines) } catch let error as ClientError where goesOn {
+        return [Result<[UInt8], ClientError>](repeating: .failure(error), count: batch.lines.count)
+      }
+    }
   }
 
   /// Writes the results of the oldest batch.
@@ -90,7 +110,8 @@ struct LinesWork {
       case .failure(let error):
         failure = failure ?? LineFailure(number: number, error: error)
         let why = [("code", JSON.string(error.code.rawValue)), ("sentence", .string(error.sentence))]
-        text += JSON.object([line, ("ok", .bool(false))] + why).text
+        let call = error.requestID.map { [("requestId", JSON.string($0.description))] } ?? []
+        text += JSON.object([line, ("ok", .bool(false))] + why + call).text
       }
       text += "\n"
     }
@@ -129,5 +150,11 @@ struct LinesWork {
     }
     var rest = (envelopes.isEmpty ? [] : try await body(envelopes))[...]
     return results.map { $0 ?? rest.removeFirst() }
+  }
+}
+
+extension ClientError {
+  fileprivate static func lineTooLong(_ byteCount: Int) -> ClientError {
+    ClientError(.limitExceeded, "A line has at most \(byteCount) bytes here, and nothing of it was sent.")
   }
 }

@@ -73,7 +73,7 @@ struct MasterCommit: AsyncParsableCommand {
 }
 
 private func parseKeyCheckValue(_ text: String) throws -> [UInt8] {
-  guard let digest = Digest(hex: text) else { throw ValidationError("'\(text)' is not 64 hexadecimal digits") }
+  guard let digest = Digest(hex: text.lowercased()) else { throw ValidationError("'\(text)' is not 64 hexadecimal digits") }
   return digest.bytes
 }
 

@@ -1,11 +1,13 @@
+internal import CLinux
 internal import ChatelaineCustody
 internal import ChatelaineExits
 internal import Glibc
 
 /// Where a command's result goes: standard output, or a file that comes into being whole.
 ///
-/// A file is written beside its place under another name, made durable, and renamed: until `finish`, its place is as
-/// it was. What is in the place must be a regular file or nothing: never a link, never a device.
+/// A file is written without a name, made durable, given another name beside its place, and renamed: until `finish`, its
+/// place is as it was, and whatever ends the process, nothing is left. Where the filesystem has no files without names it
+/// has that other name from the start, and signals that end the process remove it. What is in the place must be a regular file or nothing: never a link, never a device.
 final class OutputFile {
   private let path: String
   private let name: String
@@ -13,12 +15,16 @@ final class OutputFile {
   /// The directory, held open: what is renamed is what was looked at, whatever becomes of the path.
   private let directory: Int32
   private let file: Int32
+  private var isNamed: Bool
   private var isFinished = false
+  /// Of what a signal removes.
+  private let removal: Int32
 
   /// Opens `path`, or standard output for nil. `isSecret`: the file is its owner's alone, from its first moment.
   init(_ path: String?, isSecret: Bool) throws(Failure) {
     guard let path else {
       (self.path, name, temporary, directory, file) = ("standard output", "", "", -1, 1)
+      (isNamed, removal) = (true, -1)
       return
     }
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
@@ -30,20 +36,35 @@ final class OutputFile {
     guard directory >= 0 else { throw Self.failure(.cannotCreate, self.path, errno) }
     do throws(Failure) {
       try Self.checkPlace(self.path, name, directory)
-      file = unsafe openat(
-        directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, isSecret ? 0o600 : 0o666)
-      guard file >= 0 else { throw Self.failure(.cannotCreate, self.path, errno) }
     } catch {
       _ = close(directory)
       throw error
     }
+    removal = unsafe ch_remove_at_signal(directory, temporary)
+    let mode: mode_t = isSecret ? 0o600 : 0o666
+    let unnamed = ch_open_unnamed(directory, mode)
+    isNamed = unnamed < 0
+    let file = isNamed ? unsafe openat(directory, temporary, Self.new, mode) : unnamed
+    guard file >= 0 else {
+      let number = errno
+      Self.letGo(directory, removal)
+      throw Self.failure(.cannotCreate, self.path, number)
+    }
+    self.file = file
+  }
+
+  private static let new = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+
+  private static func letGo(_ directory: Int32, _ removal: Int32) {
+    ch_keep_at_signal(removal)
+    _ = close(directory)
   }
 
   deinit {
     guard directory >= 0 else { return }
-    if !isFinished { _ = unsafe unlinkat(directory, temporary, 0) }
+    if isNamed, !isFinished { _ = unsafe unlinkat(directory, temporary, 0) }
     _ = close(file)
-    _ = close(directory)
+    Self.letGo(directory, removal)
   }
 
   private static func checkPlace(_ path: String, _ name: String, _ directory: Int32) throws(Failure) {
@@ -86,6 +107,13 @@ final class OutputFile {
   func finish() throws(Failure) {
     guard directory >= 0 else { return }
     guard fsync(file) == 0 else { throw Self.failure(.inputOutput, path, errno) }
+    if !isNamed {
+      // why: a link replaces nothing, so what has no name gets one beside its place first.
+      guard unsafe ch_name_unnamed(file, directory, temporary) == 0 else {
+        throw Self.failure(.cannotCreate, path, errno)
+      }
+      isNamed = true
+    }
     guard unsafe renameat(directory, temporary, directory, name) == 0 else {
       throw Self.failure(.cannotCreate, path, errno)
     }

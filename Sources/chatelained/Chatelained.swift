@@ -53,6 +53,8 @@ internal import Glibc
 
   private func run(_ settings: ServiceConfiguration, _ measures: [Measure]) throws {
     if accepts(exampleKeysOf: settings) { printError(Keyring.exampleWarning) }
+    try checkPlaces(settings)
+    try checkThreads(settings)
     if check { try runCheck(settings, measures) } else { try serve(settings, measures) }
   }
 

@@ -61,12 +61,8 @@ extension Chatelained {
   }
 
   private func confineFiles(_ settings: ServiceConfiguration, _ keyring: KeyringContents) -> Measure {
-    func directory(_ path: String) -> String {
-      guard let slash = path.lastIndex(of: "/") else { return "." }
-      return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
-    let writable = [settings.store, settings.dataSocket.path, settings.adminSocket.path].map(directory)
-    let readable = [directory(settings.policy), settings.keyring.directory, "/etc", "/usr", "/lib", "/lib64", "/proc"]
+    let writable = [settings.store, settings.dataSocket.path, settings.adminSocket.path].map(directoryAbove)
+    let readable = [directoryAbove(settings.policy), settings.keyring.directory, "/etc", "/usr", "/lib", "/lib64", "/proc"]
     return Hardening.confineFiles(
       writable: writable + [settings.log.directory],
       addable: makesVersions(settings, keyring) ? [settings.keyring.directory] : [], readable: readable)

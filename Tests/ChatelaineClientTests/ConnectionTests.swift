@@ -206,7 +206,7 @@ struct ConnectionTests {
   @Test("A deadline is sent and kept: the call ends, its late reply is passed over, the connection goes on")
   func deadline() async throws {
     try await Self.with({ request, number in
-      number == 1
+      number <= 2
         ? .nothing : .bytes(Frames.good(1, [1]) + Frames.good(request.stream, request.plaintext))
     }) { connection, server in
       let start = ContinuousClock.now
@@ -214,6 +214,12 @@ struct ConnectionTests {
       let options = CallOptions(requestID: id, timeout: .milliseconds(100))
       do throws(ClientError) { _ = try await Self.encrypt(connection, "late", options) } catch {
         #expect(error.code == .deadlineExceeded && error.requestID == id && error.retry == .withSameRequestID)
+      }
+      do throws(ClientError) {
+        _ = try await Self.encrypt(connection, "late", CallOptions(timeout: .milliseconds(100)))
+      } catch {
+        let named = try #require(error.requestID, "an id of the library's own")
+        #expect(error.code == .deadlineExceeded && named != id)
       }
       #expect(ContinuousClock.now - start < .seconds(5))
       let sent = try #require(server.requests.first?.timeoutNanoseconds)

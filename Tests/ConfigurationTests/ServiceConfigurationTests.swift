@@ -123,7 +123,7 @@ struct ServiceConfigurationTests {
       ("store: store/keys.sqlite", "store: yes", "c.yaml:4: 'store' takes a text"),
       (
         "store: store/keys.sqlite", "store: \"a\\nb\"",
-        "c.yaml:4: the file is not UTF-8 text, or has control characters"
+        "c.yaml:4: the file is not UTF-8 text, or names a control character"
       ),
       ("  directory: log", "  directory: {a: b}", "c.yaml:6: 'log.directory' takes a text"),
       ("keyring:\n  directory: keyring", "keyring: keyring", "c.yaml:2: 'keyring' takes keys with values"),

@@ -58,9 +58,11 @@ struct YAMLTests {
       case let other: Issue.record("\(text): \(String(describing: other))")
       }
     }
-    for unseen in ["\u{85}", "\u{2028}", "\u{2029}", "\u{feff}", "\u{9b}"] {
-      #expect(refusal("version: 1\nx: y\(unseen)? *a")?.problem == .notText)
+    for unseen in ["\u{85}", "\u{2028}", "\u{2029}", "\u{9b}"] as [Unicode.Scalar] {
+      let refusal = refusal("version: 1\nx: y\(unseen)? *a")
+      #expect(refusal?.problem == .controlCharacter(unseen.value) && refusal?.line == 2)
     }
+    #expect(refusal("version: 1\nx: y\u{feff}? *a")?.problem == .byteOrderMark)
     #expect(refusal("version: 1\nrules: [ # a, 'comment\n ]\t# isn't it")?.problem == nil, "the control")
   }
 
@@ -113,8 +115,11 @@ struct YAMLTests {
         == true)
     #expect(refusal("- version")?.problem == .type(key: "the file", wanted: .mapping))
     #expect(refusal([0xff, 0xfe, 0x31])?.problem == .notText)
-    #expect(refusal(Array("version: 1\0".utf8))?.problem == .notText)
-    #expect(refusal(Array("version: 1\u{1b}[2J".utf8))?.problem == .notText)
+    #expect(refusal(Array("version: 1\n# ".utf8) + [0xe4, 0x0a])?.line == 2)
+    #expect(refusal("version: 1\0")?.sentence.contains("p.yaml:1: there is a control character") == true)
+    #expect(refusal("version: 1\n#\u{1b}[2J")?.sentence.contains("p.yaml:2: there is a control character or an invisible end of line (U+001B)") == true)
+    #expect(refusal("version: 1\nrules: []\r\n")?.sentence.hasPrefix("p.yaml:2: a line ends as on Windows") == true)
+    #expect(refusal("\u{feff}version: 1")?.sentence.hasPrefix("p.yaml:1: there is a byte order mark") == true)
     #expect(refusal("version: 1\n[a]: b\nrules: []")?.problem == .type(key: "a key", wanted: .text))
   }
 

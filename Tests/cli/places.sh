@@ -169,6 +169,34 @@ if [[ $(id -u) == 0 ]]; then
   chown nobody e/log; expect 77 'e/log: it belongs to uid [0-9]+, and this' "${serve[@]}" e/chatelaine.yaml; chown 0 e/log
 fi
 
+# Where others could put a socket or a store of their own in the place of the service's.
+for place in run store; do
+  mode=$(stat -c %a e/$place)
+  for other in 0777 0770 0720; do
+    chmod $other e/$place; before=$(picture e)
+    for command in serve verify; do
+      declare -n words=$command
+      expect 77 "e/$place: it has mode $other and lets others write: chmod go-w" "${words[@]}" e/chatelaine.yaml
+      check "one sentence: e/$place of mode $other" 1 "$(grep -c '' err)"
+    done
+    check "nothing changes: e/$place of mode $other" '' "$(diff <(echo "$before") <(picture e))"
+  done
+  chmod 0755 e/$place; expect 0 'all is well' "${verify[@]}" e/chatelaine.yaml
+  chmod "$mode" e/$place
+done
+chmod 0777 e; expect 7[78] "mode 0777 and lets others write" "${verify[@]}" e/chatelaine.yaml
+chmod 1777 e; expect 0 'all is well' "${verify[@]}" e/chatelaine.yaml; chmod 0700 e
+line=$(($(grep -n '^admin-socket' e/chatelaine.yaml | cut -d: -f1) + 1))
+ln -s run e/other
+for path in run/data.sock ./run/../run/data.sock run//data.sock other/data.sock "$work/e/run/data.sock"; do
+  sed "s|run/admin.sock|$path|" e/chatelaine.yaml >e/same.yaml
+  for command in serve verify; do
+    declare -n words=$command
+    expect 78 "same.yaml:$line: 'admin-socket' and 'data-socket' are one path" "${words[@]}" e/same.yaml
+  done
+done
+rm e/same.yaml e/other
+
 # A name that is not the log's is refused before anything is written.
 sed 's|name: "chatelaine"|name: other|' e/chatelaine.yaml >e/other.yaml
 before=$(picture e)
@@ -196,6 +224,9 @@ if [[ $(id -u) == 0 ]]; then
   refused sealed "$bin/chatelaine" envelope inspect sealed
   refused sealed "$bin/chatelaine" encrypt acme/k --in sealed
   check 'nothing changes: what may not be read' '' "$(diff <(echo "$before") <(picture g/log; picture g/keyring))"
+  expect 78 'may not start the [0-9]+ threads that it needs: raise RLIMIT_NPROC' \
+    "${other[@]}" prlimit --nproc=3 "$bin/chatelained" --config g/chatelaine.yaml
+  check 'no thread: one sentence' 1 "$(grep -c '' err)"
   rm -rf g
 fi
 

@@ -90,6 +90,13 @@ id=$(printf '%032x' 77)
 expect 0 '' c encrypt acme/pay --in card --out files/tagged --actor 'user 7' --purpose checkout --request-id "$id"
 expect 0 "encrypt ok acme/pay v1 .*actor=user.*7.*purpose=checkout.*request=$id" c audit show --log d/log --request-id "$id"
 expect 64 '32 hexadecimal digits' c encrypt acme/pay --request-id 7
+id=$(printf '%032X' 43981)
+expect 0 '' c encrypt acme/pay --in card --out files/tagged --request-id "$id"
+expect 0 "request=${id,,}" c audit show --log d/log --request-id "$id"
+expect 64 'Usage: chatelaine encrypt ' env -u CHATELAINE_SOCKET "$bin/chatelaine" encrypt acme/pay --in card
+expect 64 'Usage: chatelaine key list ' env -u CHATELAINE_ADMIN_SOCKET "$bin/chatelaine" key list acme
+expect 64 'Usage: chatelaine init ' c init other --app-user nosuch
+expect 73 'CONFLICT: No master key version waits' c master commit "$(printf '%064d' 0 | tr 0 A)"
 expect 64 'a key twice' c encrypt acme/pay --context a=1 --context a=2
 expect 64 'k=v' c encrypt acme/pay --context a
 
@@ -160,10 +167,24 @@ sed -E 's/.*"envelope":"([^"]*)".*/\1/' files/json | sed '2s/.*/ch1.AAAA/' >mend
 c decrypt acme --lines --json <mended >shown 2>err; check 'the status of the first that failed' 65 $?
 check 'which is named' 1 "$(grep -c '^chatelaine: line 2: DECRYPTION_FAILED' err)"
 check 'and the others go on' '{"line":1,"ok":true,"plaintextBase64":"YQ=="} {"line":3,"ok":true,"plaintextBase64":"Yw=="}' "$(grep true shown | paste -sd' ')"
-check 'a line that failed' 1 "$(grep -c '^{"line":2,"ok":false,"code":"DECRYPTION_FAILED","sentence":"[^"]*"}$' shown)"
+check 'a line that failed' 1 "$(grep -c '^{"line":2,"ok":false,"code":"DECRYPTION_FAILED","sentence":"[^"]*"' shown)"
 check 'the control: all of them go through' 0 "$(sed 2d mended | c decrypt acme --lines --json >/dev/null; echo $?)"
 check 'rewrapped as objects' 2 "$(sed 2d mended | c rewrap acme --lines --json | grep -c '"ok":true,"envelope":"ch1\.')"
 expect 0 '^\{"line":1,"ok":true,"plaintextBase64":"' c decrypt acme --lines --json --in two
+# A line that is too long costs that line, however long it is, and what was done before it is not kept back.
+{ seq 3000; head -c 1048577 /dev/zero | tr '\0' a; echo; echo end; head -c 5000000 /dev/zero; } >toolong
+c encrypt acme/pay --lines --json <toolong >shown 2>err; check 'a line that is too long: the status' 65 $?
+check 'a line that is too long: which' '3001 false 3002 true 3003 false' \
+  "$(sed -nE 's/^\{"line":(300[1-9]),"ok":([a-z]+),"(envelope|code":"LIMIT_EXCEEDED).*/\1 \2/p' shown | paste -sd' ')"
+check 'an object a line, too' '3003 3001' "$(grep -c . shown) $(grep -c '"ok":true,"envelope"' shown)"
+check 'it is named' 1 "$(grep -c '^chatelaine: line 3001: LIMIT_EXCEEDED: A line has at most 1048576 bytes' err)"
+c encrypt acme/pay --lines <toolong >shown 2>err; check 'without --json it ends there' 65 $?
+check 'and what was done is printed' 3000 "$(grep -c '^ch1\.' shown)"
+check 'rewrapped lines: the same' 'false true' "$({ head -c 1500000 /dev/zero; echo; head -n1 shown; } | c rewrap acme --lines --json 2>/dev/null |
+  sed -E 's/.*"ok":([a-z]+).*/\1/' | paste -sd' ')"
+c decrypt acme --lines --json <mended >shown 2>/dev/null
+check 'a line that failed names its call, and the log has it' 1 \
+  "$(c audit show --log d/log --request-id "$(sed -nE 's/.*"line":2,.*"requestId":"([0-9a-f]{32})".*/\1/p' shown; :)" 2>/dev/null | wc -l)"
 mkfifo talk answers
 c encrypt acme/pay --lines <talk >answers & talker=$!
 exec 7>talk 8<answers; echo one >&7; read -r -t 20 -u 8 line
@@ -233,6 +254,28 @@ PYTHON
   wait $impostor; check 'an impostor got no byte' 0 "$(stat -c %s false/got)"
 fi
 
+# A signal in the middle of it: nothing is left beside the place, and the command ends by that signal.
+interrupted() { # SIGNAL NUMBER COMMAND...: it has read a line and waits for the next
+  local signal=$1 number=$2 before; shift 2
+  rm -f slow; mkfifo slow; before=$(picture)
+  "$@" "$bin/chatelaine" decrypt acme --lines --in slow --out files/kept --context c=zone 2>err & client=$!
+  exec 9<>slow; head -n 1 files/zone >&9
+  for _ in $(seq 100); do [[ -n $(find /proc/$client/fd -lname '*/files/*' 2>/dev/null) ]] && break; sleep 0.05; done
+  sleep 0.3; kill -"$signal" $client; wait $client 2>/dev/null; check "ended by SIG$signal" $((128 + number)) $?
+  exec 9>&-
+  check "SIG$signal: nothing is left ($*)" "$before" "$(picture)"
+}
+for one in HUP:1 INT:2 QUIT:3 KILL:9 TERM:15; do interrupted ${one%:*} ${one#*:} env --default-signal; done
+rm slow
+
+# More keys in a batch than the service has at hand: the batch is split.
+stop; cp d/chatelaine.yaml kept.yaml; echo 'keys-at-hand: 4' >>d/chatelaine.yaml; start
+for key in k1 k2 k3 k4 k5; do c key create acme/$key >/dev/null; echo "under $key" | c encrypt acme/$key --lines; done >many
+expect 0 '^under k5$' c decrypt acme --lines --in many
+check 'all of them' 5 "$(grep -c '^under k' out)"
+check 'as objects' 5 "$(c decrypt acme --lines --json <many | grep -c '"ok":true')"
+stop; cp kept.yaml d/chatelaine.yaml; start
+
 # Nobody answers any more.
 before=$(picture)
 stop
@@ -244,7 +287,7 @@ start; expect 0 '4111' c decrypt acme --in files/card.bin
 mkfifo slow; c encrypt acme/pay --lines --in slow --out files/kept 2>err & client=$!
 exec 9>slow; echo first >&9; sleep 0.5; kill -9 "$service"; wait "$service" 2>/dev/null; service=
 echo second >&9; exec 9>&-; wait $client; check 'the service dies under it' 69 $?
-grep -q CONNECTION_LOST err; check 'and it says so' 0 $?
+grep -qE 'CONNECTION_LOST.*\(request [0-9a-f]{32}\)$' err; check 'and it says so, and names the call' 0 $?
 check 'files are as they were after that' "$before" "$(picture)"
 
 # Help and completions.

@@ -27,6 +27,7 @@ def main():
         faults(check, house)
         revoked_operator(check)
         units(check, house)
+        malformed(check, house)
     moved_away(check)
     passed_sockets(check)
     activated(check)
@@ -311,6 +312,23 @@ def activated(check):
             check("ListenStream=%s\n" % path in file.read(), "the %s unit listens where the configuration says" % name)
 
 
+def malformed(check, house):
+    """What is no call of the admin door is answered with what is wrong, and a request id to tell it by."""
+    admin = house.admin()
+    cases = [("CreateTenant", field(1, "x") + field(99, 1), "INVALID_REQUEST", "Field 99 is not"),
+             ("CreateTenant", field(1, "x") + field(8, field(7, 1)), "INVALID_REQUEST", "Field 7 is not"),
+             ("CreateTenant", field(1, "x") + field(1, "y"), "INVALID_REQUEST", "Field 1 is given twice"),
+             ("CreateTenant", b"\xff", "INVALID_REQUEST", "not a message"),
+             ("CreateTenant", field(1, "No"), "INVALID_REQUEST", "A tenant id is"),
+             ("Nothing", b"", "NOT_FOUND", "no such method")]
+    for method, message, code, sentence in cases:
+        reply = admin.call(ADMIN, method, message)
+        check(reply.code == code and sentence in reply.sentence, "%s: %s, %s" % (method, reply.code, reply.sentence))
+        check(len(reply.request_id or b"") == 16, "%s (%s) names a request id" % (method, sentence))
+    check(admin.call(ADMIN, "ListTenants", field(2, 5000)).ok, "the control did not fail: what is a call is answered")
+    admin.close()
+
+
 def cgroups():
     """Where cgroup v2 is mounted."""
     with open("/proc/mounts") as file:
@@ -345,13 +363,17 @@ def units(check, house):
         found = house.entries("--request-id", request_id.hex())
         sources = [one["source"] for one in found]
         measured = pidfds_are_known()
-        check(sources == [name if measured else ""], "a caller's unit is in its entry: %s" % sources)
+        check([one.split("/")[-1] for one in sources] == [name if measured else ""],
+              "a caller's unit is in its entry: %s" % sources)
+        with open("/proc/self/cgroup") as file:
+            mine = next(line for line in file if line.startswith("0::"))[3:].strip().lstrip("/")
         if not measured:
             print("skipped: this kernel gives no handle of a peer (SO_PEERPIDFD): the source stays empty, as it has to")
         here = os.urandom(16)
         house.data().encrypt("acme", "pay", b"x", request_id=here)
-        check([one["source"] for one in house.entries("--request-id", here.hex())] != [name],
-              "the control did not fail: a caller outside is not in it")
+        outside = [one["source"] for one in house.entries("--request-id", here.hex())]
+        check(outside == [mine[-255:] if measured else ""], "the whole path of its cgroup: %s, not %r" % (outside, mine))
+        check(outside != sources, "the control did not fail: a caller outside is not in it")
     finally:
         for _ in range(50):
             try:

@@ -101,24 +101,26 @@ def frames(scene):
     check, caller = scene.check, scene.caller()
     caller.frame(b"")
     check(caller.receive().code == "NOT_FOUND", "row 1: an empty message is legal, and calls no method")
-    caller.frame(request(DATA, "Encrypt", b""))
+    caller.frame(request(DATA, "Encrypt", b""), stream=3)
     check(caller.receive().code == "INVALID_REQUEST", "row 1: an empty Encrypt")
     caller.frame(b"\xff" * 7, stream=5)
     reply = caller.receive()
     check(reply.code == "INVALID_REQUEST" and reply.stream == 5, "row 1: what is no ttrpc request")
     caller.frame(request(DATA, "Encrypt", b""), stream=2)
     check(caller.receive().code == "INVALID_REQUEST", "row 1: a stream of the server's")
+    streams(scene)
     for kind in (0, 2, 3, 99):
         caller.frame(b"whatever", kind=kind)
         scene.count("malformed")
+    caller.stream = 5
     check(caller.decrypt("acme", scene.envelope, CONTEXT).ok, "row 5: frames of other kinds are passed over")
     whole = request(DATA, "Decrypt", Data.message("acme", None, scene.envelope, CONTEXT))
     padding = MESSAGE_BYTES_MAX - len(whole) - 5
-    caller.frame(whole + field(5, bytes(padding)), stream=7)
+    caller.frame(whole + field(5, bytes(padding)), stream=9)
     check(caller.receive()[1] == b"4111", "row 3: a message of 4 MiB is taken")
-    caller.frame(b"\0" * 100, stream=9, length=MESSAGE_BYTES_MAX + 1)
+    caller.frame(b"\0" * 100, stream=11, length=MESSAGE_BYTES_MAX + 1)
     reply = caller.receive()
-    check(reply.code == "LIMIT_EXCEEDED" and reply.stream == 9 and "4194304" in reply.sentence, "row 3: one byte more")
+    check(reply.code == "LIMIT_EXCEEDED" and reply.stream == 11 and "4194304" in reply.sentence, "row 3: one byte more")
     check(caller.is_closed(), "row 3: and hangs up, its body unread")
     before = resident_kilobytes(scene.house)
     for _ in range(20):
@@ -131,6 +133,26 @@ def frames(scene):
             check(False, "row 2: a length of 0xFFFFFFFF is hung up on without a word")
         check(caller.is_closed(), "row 2: and it is hung up on")
     check(resident_kilobytes(scene.house) < before + 4096, "row 2: nothing is allocated for it")
+
+
+def streams(scene):
+    """As in ttrpc's own servers, numbers of streams only grow; and a request has each of its fields once."""
+    check, caller = scene.check, scene.caller()
+    whole = request(DATA, "Decrypt", Data.message("acme", None, scene.envelope, CONTEXT))
+    for stream, right in ((1, True), (1, False), (7, True), (5, False), (7, False), (9, True), (0xFFFFFFFF, True), (11, False)):
+        caller.frame(whole, stream=stream)
+        reply = caller.receive()
+        check(reply.stream == stream and reply.code == (None if right else "INVALID_REQUEST"), "row 1: stream %d" % stream)
+        check(right or "above those" in reply.sentence and len(reply.request_id) == 16, "row 1: stream %d: why" % stream)
+    caller = scene.caller()
+    for more, what in ((field(1, DATA), "Field 1 is given twice"), (field(3, b""), "Field 3 is given twice"),
+                       (field(6, b"x"), "Field 6 is not accepted"), (field(99, 1), "Field 99 is not accepted")):
+        caller.frame(whole + more, stream=1)
+        reply = caller.receive()
+        check(reply.code == "INVALID_REQUEST" and what in reply.sentence, "row 1: the frame's message: %s" % what)
+        caller = scene.caller()
+    caller.frame(whole + field(5, b"") + field(5, b""))
+    check(caller.receive()[1] == b"4111", "the control did not fail: metadata is passed over, and may come again")
 
 
 def half_closed(scene):

@@ -78,11 +78,13 @@ def long_stream(scene):
     payload = request(DATA, "Encrypt", Data.message("acme", "pay", os.urandom(5000)))
     began, failed = time.monotonic(), None
     half = len(payload) // 2
-    head = len(payload).to_bytes(4, "big") + b"\0\0\0\1\1\0"
-    caller.send_raw(head + payload[:half])
+
+    def head(number):
+        return struct.pack(">IIBB", len(payload), 2 * number + 1, 1, 0)
+    caller.send_raw(head(0) + payload[:half])
     try:
         while time.monotonic() < began + 8 and not failed:
-            caller.send_raw(payload[half:] + head + payload[:half])
+            caller.send_raw(payload[half:] + head(count + 1) + payload[:half])
             failed = caller.receive().code
             count += 1
     except (EOFError, OSError) as error:
@@ -193,7 +195,7 @@ def gone_while_waiting(scene):
     caller.socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 64 << 20)
     payload = request(DATA, "Encrypt", Data.message("acme", key, b"x"), field(5, bytes((4 << 20) - 200)))
     process.send_signal(signal.SIGSTOP)
-    for stream in (1, 3, 5, 7):
+    for stream in (3, 5, 7, 9):
         caller.frame(payload, stream=stream)
     caller.close()
     process.send_signal(signal.SIGCONT)

@@ -140,6 +140,21 @@ int ch_unix_socket_state(const char *path);
 long ch_listening_path(int descriptor, void *path, size_t capacity);
 /// Marks a descriptor close-on-exec and non-blocking: 0, or -1 with errno.
 int ch_keep_to_ourselves(int descriptor);
-/// The last part of a process's cgroup, if `handle` says that the process still lives: bytes written, -1 if not.
+/// The path of a process's cgroup without its first slash, its last bytes where it is longer, if `handle` says that the process still lives: bytes written, -1 if not.
 long ch_cgroup_of(int pid, int handle, void *text, size_t capacity);
 
+
+/// A file in a directory that has no name yet and goes when its last descriptor does, whoever ends the process; -1 where
+/// the filesystem has none of these, or /proc cannot be used to name it.
+int ch_open_unnamed(int directory, unsigned mode);
+/// Names such a file. 0, or -1 with errno.
+int ch_name_unnamed(int fd, int directory, const char *name);
+
+enum { CH_REMOVED_AT_SIGNALS_MAX = 4 };
+/// Has a name in an open directory removed where SIGHUP, SIGINT, SIGQUIT or SIGTERM end the process, which they still
+/// do. A signal that is ignored stays so. Returns a number for ch_keep_at_signal, or -1 where there are too many.
+int ch_remove_at_signal(int directory, const char *name);
+void ch_keep_at_signal(int number);
+
+/// Starts so many threads at one time, and ends them: 0, or why one could not be started.
+int ch_can_start_threads(int count);
