@@ -6,8 +6,9 @@ internal import Glibc
 /// Where a command's result goes: standard output, or a file that comes into being whole.
 ///
 /// A file is written without a name, made durable, given another name beside its place, and renamed: until `finish`, its
-/// place is as it was, and whatever ends the process, nothing is left. Where the filesystem has no files without names it
-/// has that other name from the start, and signals that end the process remove it. What is in the place must be a regular file or nothing: never a link, never a device.
+/// place is as it was, and whatever ends the process, nothing is left. Where the filesystem has no files without names
+/// it has that other name from the start, and signals that end the process remove it. What is in the place must be a
+/// regular file or nothing: never a link, never a device.
 final class OutputFile {
   private let path: String
   private let name: String
