@@ -328,15 +328,26 @@ def removed_segment(check):
         acks = prepare(house)
         load = Load(house, operator=False, seed=random.randrange(1 << 20))
         time.sleep(0.4)
-        path = segments.segments(house.log)[-1]
-        with open(path, "rb") as kept:
-            os.unlink(path)
+        path, kept = unlink_newest(house.log)
+        with kept:
 
             def mend():
                 with open(path, "wb") as again:
                     shutil.copyfileobj(kept, again)
 
             check_ended(check, house, name, load, acks, mend, 74)
+
+
+def unlink_newest(log):
+    """The newest segment's path, and the file that stood there. One that the writer had left meanwhile is put back."""
+    while True:
+        path = segments.segments(log)[-1]
+        kept = open(path, "rb")
+        os.unlink(path)
+        if all(one < path for one in segments.segments(log)):
+            return path, kept
+        with kept, open(path, "wb") as again:
+            shutil.copyfileobj(kept, again)
 
 
 def main():
