@@ -1,4 +1,4 @@
-internal import ChatelaineVocabulary
+package import ChatelaineVocabulary
 
 /// A keyring as far as it opens: one version's bad file takes none of the others away.
 package struct KeyringContents: Sendable {
@@ -7,35 +7,67 @@ package struct KeyringContents: Sendable {
   package let headers: [KeyringFile.Header]
   /// Why the files of other versions are refused.
   package let refused: [UInt32: KeyringError]
+  /// Everything that opened, whatever keyring it says to be of.
+  private let opened: [Opened]
+
+  fileprivate struct Opened {
+    let header: KeyringFile.Header
+    let key: MasterKey
+    let path: String
+  }
+
+  /// `opened` has a file of that keyring.
+  fileprivate init(_ opened: [Opened], of id: Identifier, refused: [UInt32: KeyringError]) {
+    let (ours, others) = (opened.filter { $0.header.key.id == id }, opened.filter { $0.header.key.id != id })
+    self.opened = opened
+    keys = MasterKeySet(ours.map(\.key))
+    headers = ours.map(\.header)
+    let strange = others.map { ($0.header.key.version, KeyringError.twoKeyrings(path: $0.path, other: ours[0].path)) }
+    self.refused = refused.merging(strange) { $1 }
+  }
+
+  /// The same files as the keyring of this id, for who knows which one is meant; nil where none of them is of it.
+  package func taken(as id: Identifier) -> KeyringContents? {
+    guard opened.contains(where: { $0.header.key.id == id }) else { return nil }
+    let others = Set(opened.map(\.header.key.version))
+    return KeyringContents(opened, of: id, refused: refused.filter { !others.contains($0.key) })
+  }
 }
 
 extension Keyring {
-  /// What each file says of itself, or why it is refused.
+  /// What each file says of itself, or why it is refused. What needs no passphrase is opened, too.
   package borrowing func examine() -> [UInt32: Result<KeyringFile.Header, KeyringError>] {
     var found: [UInt32: Result<KeyringFile.Header, KeyringError>] = [:]
     for version in versions {
-      do throws(KeyringError) { found[version] = .success(try header(version)) } catch { found[version] = .failure(error) }
+      do throws(KeyringError) { found[version] = .success(try examine(version)) } catch {
+        found[version] = .failure(error)
+      }
     }
     return found
   }
 
-  /// Opens what can be opened, for who knows which versions are needed. Refuses a keyring of which nothing opens, and
-  /// files of two keyrings.
+  private borrowing func examine(_ version: UInt32) throws(KeyringError) -> KeyringFile.Header {
+    let header = try header(version)
+    // why: a header is the file's own word for the key in it.
+    if header.seal == .file { _ = try open(version, passphrase: nil) }
+    return header
+  }
+
+  /// Opens what can be opened, for who knows which versions are needed. Refuses a keyring of which nothing opens. Of two
+  /// keyrings it takes the one with more files, or the newest: a store knows which one is its own.
   package borrowing func openEach(passphrase: Passphrase?) throws(KeyringError) -> KeyringContents {
     guard let first = versions.first else { throw .empty(path: path) }
-    var (keys, headers, refused) = ([MasterKey](), [KeyringFile.Header](), [UInt32: KeyringError]())
+    var (opened, refused) = ([KeyringContents.Opened](), [UInt32: KeyringError]())
     for version in versions {
       do throws(KeyringError) {
         let header = try header(version)
-        keys.append(try open(version, passphrase: passphrase))
-        headers.append(header)
+        let key = try open(version, passphrase: passphrase)
+        opened.append(.init(header: header, key: key, path: filePath(version)))
       } catch { refused[version] = error }
     }
-    guard let one = headers.first else { throw refused[first] ?? .empty(path: path) }
-    for header in headers where header.key.id != one.key.id {
-      throw .twoKeyrings(path: filePath(header.key.version), other: filePath(one.key.version))
-    }
-    return KeyringContents(keys: MasterKeySet(keys), headers: headers, refused: refused)
+    let counts = Dictionary(grouping: opened) { $0.header.key.id }.mapValues { ($0.count, $0.last?.header.key.version ?? 0) }
+    guard let id = counts.max(by: { $0.value < $1.value })?.key else { throw refused[first] ?? .empty(path: path) }
+    return KeyringContents(opened, of: id, refused: refused)
   }
 }
 

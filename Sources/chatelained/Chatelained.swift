@@ -4,6 +4,8 @@ internal import ChatelaineConfiguration
 internal import ChatelaineCustody
 internal import ChatelaineExits
 internal import ChatelaineHardening
+internal import ChatelaineKeyService
+internal import ChatelaineKeyStore
 internal import Glibc
 
 /// The service.
@@ -102,8 +104,28 @@ internal import Glibc
     let ring = try Keyring(
       at: settings.keyring.directory,
       .init(insecureExampleKeys: accepts(exampleKeysOf: settings), storePath: settings.storeDirectory))
-    let isSealed = ring.examine().values.contains { (try? $0.get())?.seal == .passphrase }
-    return try ring.openEach(passphrase: isSealed ? readPassphrase(settings) : nil)
+    let seals = Set(ring.examine().values.compactMap { try? $0.get().seal })
+    guard seals.contains(.passphrase) else { return try ring.openEach(passphrase: nil) }
+    let passphrase: Passphrase?
+    do throws(PassphraseError) { passphrase = try readPassphrase(settings) } catch {
+      // why: where nobody is to be asked, what needs no passphrase may be all that is needed.
+      guard case .noTerminal = error, seals.contains(.file) else { throw error }
+      passphrase = nil
+    }
+    return try ring.openEach(passphrase: passphrase)
+  }
+
+  /// Does `work` with the keyring that the store says is its own: files of another one may lie beside it.
+  func withKeyring<Result>(
+    _ keyring: KeyringContents, _ work: (KeyringContents) throws -> Result
+  ) throws -> (Result, KeyringContents) {
+    do { return (try work(keyring), keyring) } catch let error as StartError {
+      // why: a keyring is compared with the store before anything is written.
+      guard case .store(.masterKey(.otherKeyring(let store, _))) = error, let own = keyring.taken(as: store) else {
+        throw error
+      }
+      return (try work(own), own)
+    }
   }
 
   private func readPassphrase(_ settings: ServiceConfiguration) throws(PassphraseError) -> Passphrase {

@@ -19,20 +19,22 @@ extension Chatelained {
     print(
       "policy   \(policy.rules.count) rules\(policy.combinedRoles ? ", roles may be combined: for trying things out" : "")"
     )
-    let keyring = try openKeyring(settings)
-    let keys = keyring.keys
-    print(
-      "keyring  \(keys.keyringID.hex), versions \(keys.keys.map { "\($0.reference.version)" }.joined(separator: " "))"
-    )
+    let found = try openKeyring(settings)
     let storage: FileStorage
     do throws(StorageFailure) {
       storage = try FileStorage(path: settings.log.directory, for: .checking)
     } catch {
       throw StartError.log(.storage(error))
     }
-    let report = try KeyService.check(
-      storePath: settings.store, log: storage, masterKeys: keys, refusedFiles: keyring.refused,
-      keyringPath: settings.keyring.directory)
+    let (report, keyring) = try withKeyring(found) { keyring in
+      try KeyService.check(
+        storePath: settings.store, log: storage, masterKeys: keyring.keys, refusedFiles: keyring.refused,
+        keyringPath: settings.keyring.directory)
+    }
+    let keys = keyring.keys
+    print(
+      "keyring  \(keys.keyringID.hex), versions \(keys.keys.map { "\($0.reference.version)" }.joined(separator: " "))"
+    )
     try checkName(settings, of: report.logName)
     describe(report)
     print("all is well")

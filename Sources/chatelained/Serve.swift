@@ -23,10 +23,10 @@ extension Chatelained {
     let passed: PassedSockets
     do throws(DoorError) { passed = try .take(for: [data, admin]) } catch { throw Failure(error) }
     let (policy, policyFile) = try readPolicy(settings)
-    let keyring = try openKeyring(settings)
+    let found = try openKeyring(settings)
     // why: before the first thread, for Landlock binds those that come after it.
-    var measures = measures + [confineFiles(settings, keyring)]
-    let (service, report) = try open(settings, keyring, policy, policyFile)
+    var measures = measures + [confineFiles(settings, found)]
+    let ((service, report), keyring) = try withKeyring(found) { try open(settings, $0, policy, policyFile) }
     tell("open", report, service)
     let facts = try Facts(settings, keyring.keys.keyringID, measures, service, budget)
     let doors: Doors

@@ -1,4 +1,5 @@
 import ChatelaineCustody
+import ChatelainePrimitives
 import ChatelaineVocabulary
 import Foundation
 import Testing
@@ -62,6 +63,36 @@ import Testing
     try FileManager.default.moveItem(
       atPath: other.ring + "/master-000002.key", toPath: scratch.ring + "/master-000002.key")
     expectRefused(.twoKeyrings(path: scratch.ring + "/master-000002.key", other: scratch.file), scratch)
+  }
+
+  // MUST: RING-12
+  @Test func `a file of another keyring takes none of the others away, whoever has more files`() throws {
+    let (own, other) = (try Scratch(), try Scratch())
+    try other.add()
+    let ids = try [own, other].map { try Keyring(at: $0.ring).headers()[0].key.id }
+    try FileManager.default.moveItem(atPath: other.ring + "/master-000002.key", toPath: own.ring + "/master-000002.key")
+    let found = try Keyring(at: own.ring).openEach(passphrase: nil)
+    let (first, second) = (try #require(found.taken(as: ids[0])), try #require(found.taken(as: ids[1])))
+    #expect(first.keys.keys.map(\.reference.version) == [1] && second.keys.keys.map(\.reference.version) == [2])
+    #expect(first.refused == [2: .twoKeyrings(path: own.ring + "/master-000002.key", other: own.file)])
+    #expect(second.refused == [1: .twoKeyrings(path: own.file, other: own.ring + "/master-000002.key")])
+    #expect(found.taken(as: Identifier(high: 1, low: 1)) == nil)
+  }
+
+  @Test func `a file whose key is not the one that its header says is found without a passphrase`() throws {
+    let scratch = try Scratch()
+    #expect(throws: Never.self) { try Keyring(at: scratch.ring).examine()[1]?.get() }
+    var bytes = [UInt8](try Data(contentsOf: URL(filePath: scratch.file)))
+    bytes[70] ^= 1
+    bytes.replaceSubrange((bytes.count - 32)..., with: SHA256.hash(Array(bytes[..<(bytes.count - 32)])).bytes)
+    try FileManager.default.removeItem(atPath: scratch.file)
+    try Data(bytes).write(to: URL(filePath: scratch.file))
+    unsafe chmod(scratch.file, 0o400)
+    #expect(throws: KeyringError.content(path: scratch.file, .wrongKey)) {
+      try Keyring(at: scratch.ring).examine()[1]?.get()
+    }
+    // The control: the header alone is well formed.
+    #expect(try Keyring(at: scratch.ring).header(1).key.version == 1)
   }
 
   // MUST: RING-11

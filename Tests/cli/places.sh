@@ -244,6 +244,12 @@ if command -v sqlite3 >/dev/null; then
   expect 65 'the schema \(view a\\x1bb\)' "${verify[@]}" f/chatelaine.yaml; rm -rf f
 fi
 
+# Another keyring's file, newer than all of ours, is told and not used.
+c init n >/dev/null 2>&1; c keyring add n/keyring >/dev/null
+cp -a e f; ours=$(ls f/keyring | wc -l); mv n/keyring/master-000002.key f/keyring/
+[[ $ours == 1 ]] && expect 0 'version 2 is not used: .*another keyring than .*master-000001.key' "${verify[@]}" f/chatelaine.yaml
+rm -rf n f
+
 # Output that does not arrive.
 full() { bash -c '"$@" >/dev/full' - "$@"; }
 expect 74 'standard output cannot be written' full "$bin/chatelaine" audit show --log e/log
