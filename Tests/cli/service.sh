@@ -205,7 +205,7 @@ c encrypt acme/pay --lines --json <talk >answers & talker=$!
 exec 7>talk 8<answers; { head -c 1500000 /dev/zero; printf '\nthree\nx'; } >&7
 line=; read -r -t 20 -u 8 line; check 'one that is too long, too' '{"line":1,"ok":false' "${line%%,\"code*}"
 line=; read -r -t 20 -u 8 line; check 'and the one behind it' '{"line":2,"ok":true' "${line%%,\"envelope*}"
-exec 7>&- 8<&-; wait $talker
+exec 7>&-; read -r -t 20 -u 8 line; exec 8<&-; wait $talker
 
 # Data keys.
 expect 0 '^wrapped  ch1\.' c data-key issue acme/pay --context f=1
@@ -291,6 +291,13 @@ expect 0 '^under k5$' c decrypt acme --lines --in many
 check 'all of them' 5 "$(grep -c '^under k' out)"
 check 'as objects' 5 "$(c decrypt acme --lines --json <many | grep -c '"ok":true')"
 stop; cp kept.yaml d/chatelaine.yaml; start
+
+# A version that cannot be read has no date.
+printf x >d/keyring/master-000009.key; chmod 0400 d/keyring/master-000009.key
+expect 0 '^v9  unknown   \(key check value: [^)]*\)  FILE ' c master status
+check 'nor in JSON' 0 "$(c master status --json | grep -c 1970)"
+expect 0 '^v1  primary   20[^ ]*Z  ' c master status
+rm -f d/keyring/master-000009.key
 
 # Whoever reads what is printed goes away.
 gone() { (sleep 0.3; exec "$@") | true; return "${PIPESTATUS[0]}"; }
