@@ -128,10 +128,14 @@ struct LoadTests {
     turn.withLock { _ in
       let path = NSTemporaryDirectory() + "server-\(UUID().uuidString.prefix(8)).sock"
       let listener = listen(at: path)
+      let ended = DispatchSemaphore(value: 0)
       let thread = Thread {
         while true {
           let peer = accept(listener, nil, nil)
-          guard peer >= 0 else { return }
+          guard peer >= 0 else {
+            ended.signal()
+            return
+          }
           serve(peer, stalling: milliseconds, replying: reply)
           close(peer)
         }
@@ -139,6 +143,8 @@ struct LoadTests {
       thread.start()
       body(path)
       shutdown(listener, Int32(SHUT_RDWR))
+      // why: the number of a closed listener may be the next one's, and this server would take its connections.
+      ended.wait()
       close(listener)
       try? FileManager.default.removeItem(atPath: path)
     }
