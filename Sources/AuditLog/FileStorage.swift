@@ -81,7 +81,10 @@ package final class FileStorage: LogStorage {
     defer { if folder != directory { close(folder) } }
     let descriptor = unsafe openat(folder, last, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o640)
     guard descriptor >= 0 else { throw StorageFailure(.create, path: "\(path)/\(name)", errno: errno) }
-    return PosixFile(descriptor, path: "\(path)/\(name)")
+    let file = PosixFile(descriptor, path: "\(path)/\(name)")
+    // why: whoever may pass the directory may review the log, whatever the service's umask is.
+    guard fchmod(descriptor, 0o640) == 0 else { throw StorageFailure(.create, path: "\(path)/\(name)", errno: errno) }
+    return file
   }
 
   /// The directory that a name lies in, made where it is not there, and the name's last part.

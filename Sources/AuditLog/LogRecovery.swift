@@ -92,22 +92,50 @@ extension LogWriter {
     try storage.syncDirectory()
   }
 
-  /// Opens a log for writing: reads how it ends, mends an interrupted write, refuses anything else.
+  /// A log whose end was read and holds, of which nothing was changed.
+  package struct Examined {
+    package let epoch: EpochDescriptor
+    fileprivate let storage: any LogStorage
+    fileprivate let reading: Reading
+    fileprivate let header: SegmentHeader
+
+    /// Segments that were read.
+    package var segmentsRead: Int { reading.segmentsRead }
+  }
+
+  /// Reads how a log ends, and refuses what is neither whole nor torn at its end. Writes nothing.
   ///
   /// Calls `visit` with each entry read, oldest first.
-  package static func open(
-    in storage: any LogStorage, options: LogOptions = LogOptions(), clock: LogClock = .system,
-    knownHead: KnownHead? = nil, visit: (Span<UInt8>) -> Void = { _ in }
-  ) throws(LogError) -> sending (LogWriter, LogRecovery) {
+  package static func examine(
+    _ storage: any LogStorage, knownHead: KnownHead? = nil, visit: (Span<UInt8>) -> Void = { _ in }
+  ) throws(LogError) -> Examined {
     let directory = try LogDirectory(storage)
-    let (verifier, end, segmentsRead) = try readToEnd(of: directory, visit: visit)
-    var recovery = LogRecovery(tear: nil, segmentsRead: segmentsRead)
+    let reading = try readToEnd(of: directory, visit: visit)
+    let (verifier, end) = (reading.verifier, reading.end)
     guard let header = verifier.segment else { preconditionFailure("a walk begins a segment") }
     if let knownHead, verifier.nextSequence <= knownHead.sequence {
       let fault = LogFault(
         .behindKnownHead, segment: header.number, offset: end.end, sequence: verifier.nextSequence)
       throw .corrupt(fault, file: LogNames.segment(epoch: header.epoch, header.number))
     }
+    return Examined(epoch: directory.epoch, storage: storage, reading: reading, header: header)
+  }
+
+  /// Opens a log for writing that nobody compares with anything.
+  package static func open(
+    in storage: any LogStorage, options: LogOptions = LogOptions(), clock: LogClock = .system,
+    knownHead: KnownHead? = nil, visit: (Span<UInt8>) -> Void = { _ in }
+  ) throws(LogError) -> sending (LogWriter, LogRecovery) {
+    try open(examine(storage, knownHead: knownHead, visit: visit), options: options, clock: clock)
+  }
+
+  /// Opens a log for writing, and mends an interrupted write.
+  package static func open(
+    _ examined: Examined, options: LogOptions = LogOptions(), clock: LogClock = .system
+  ) throws(LogError) -> sending (LogWriter, LogRecovery) {
+    let (storage, header) = (examined.storage, examined.header)
+    let (verifier, end) = (examined.reading.verifier, examined.reading.end)
+    var recovery = LogRecovery(tear: nil, segmentsRead: examined.segmentsRead)
     do throws(StorageFailure) {
       let segment = try reopen(header, end: end, verifier, in: storage)
       if case .torn(let count, _) = end.tail {
@@ -120,14 +148,14 @@ extension LogWriter {
       try settle(segment, lastFrame: end.lastFrame, in: storage)
       try? storage.remove(LogNames.spare)
       let writer = LogWriter(
-        epoch: directory.epoch, state: verifier, segment: segment, storage: storage, options: options)
+        epoch: examined.epoch, state: verifier, segment: segment, storage: storage, options: options)
       if let tear = recovery.tear { try writer.note(tear, clock: clock) }
       TearMarker.remove(from: storage)
       return (writer, recovery)
     } catch { throw .storage(error) }
   }
 
-  private typealias Reading = (verifier: ChainVerifier, end: SegmentEnd, segmentsRead: Int)
+  fileprivate typealias Reading = (verifier: ChainVerifier, end: SegmentEnd, segmentsRead: Int)
 
   /// Reads the newest segment where the tree file allows it, else all of them.
   ///

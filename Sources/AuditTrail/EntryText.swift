@@ -15,6 +15,22 @@ package enum EntryText {
     }
     return text
   }
+
+  /// What a caller gave, as the value of a field in a line of fields: in quotes where it has a space, `=`, a quote or
+  /// nothing at all. A quote inside is `\"`, and `=` is `\x3d`: no text of a caller's looks like a field, to `grep` neither.
+  package static func fieldValue(_ bytes: [UInt8]) -> String {
+    let plain = escaped(bytes)
+    guard plain.isEmpty || plain.contains(where: { " =\"".contains($0) }) else { return plain }
+    var text = "\""
+    for character in plain {
+      switch character {
+      case "\"": text += "\\\""
+      case "=": text += "\\x3d"
+      default: text.append(character)
+      }
+    }
+    return text + "\""
+  }
 }
 
 extension AuditEntry {

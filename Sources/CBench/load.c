@@ -25,6 +25,7 @@ enum {
   DRAIN_SECONDS = 20,
   EVENTS_MAX = 256,
   HEADER = 10,
+  STREAM_LAST = 0x7fffffff,
 };
 
 struct slot {
@@ -54,6 +55,7 @@ struct ch_load {
   size_t frame_count, in_capacity;
   uint8_t *variants;  // where not all requests are the same
   size_t variant_count, staged;
+  struct sockaddr_un address;
   struct connection *connections;
   uint64_t *latencies;
   size_t done;
@@ -114,8 +116,13 @@ static int flush(struct ch_load *load, struct connection *connection) {
   return 0;
 }
 
+/// Whether it has no number left that it did not give to a request before.
+static int is_used_up(const struct ch_load *load, const struct connection *connection) {
+  return load->protocol != CH_HTTP && connection->stream == STREAM_LAST;
+}
+
 static int has_room(const struct ch_load *load, const struct connection *connection) {
-  return connection->busy < load->depth && !connection->slots[connection->next].is_busy;
+  return !is_used_up(load, connection) && connection->busy < load->depth && !connection->slots[connection->next].is_busy;
 }
 
 /// Puts one request behind those that wait to be written.
@@ -126,7 +133,7 @@ static void stage(struct ch_load *load, struct connection *connection, uint64_t 
     size_t variant = load->staged++ % load->variant_count;
     memcpy(frame, load->variants + load->frame_count * variant, load->frame_count);
   }
-  connection->stream = (connection->stream + 2) & 0x7fffffff;
+  connection->stream = (connection->stream + 2) & STREAM_LAST;
   *slot = (struct slot){.since = since, .stream = connection->stream, .is_busy = 1};
   if (load->protocol != CH_HTTP) put32(frame + 4, slot->stream);
   connection->next = (connection->next + 1) % load->depth;
@@ -151,7 +158,30 @@ static void stage_owed(struct ch_load *load, struct connection *connection) {
   }
 }
 
+static int connect_socket(struct ch_load *load, struct connection *connection) {
+  const struct sockaddr_un *address = &load->address;
+  connection->descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connection->descriptor < 0) return fail("socket: %s", strerror(errno));
+  if (connect(connection->descriptor, (const struct sockaddr *)address, sizeof *address) < 0)
+    return fail("connecting to %s: %s", address->sun_path, strerror(errno));
+  connection->stream = 0xffffffff;
+  struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+  if (fcntl(connection->descriptor, F_SETFL, O_NONBLOCK) < 0) return fail("fcntl: %s", strerror(errno));
+  if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->descriptor, &event) < 0) return fail("epoll: %s", strerror(errno));
+  return 0;
+}
+
+/// Takes a new connection where the numbers of this one are used up and every reply is here.
+static int renew(struct ch_load *load, struct connection *connection) {
+  if (!is_used_up(load, connection) || connection->busy > 0) return 0;
+  close(connection->descriptor);
+  connection->in_count = 0;
+  connection->waits_for_room = 0;
+  return connect_socket(load, connection);
+}
+
 static int send_more(struct ch_load *load, struct connection *connection, uint64_t time) {
+  if (renew(load, connection) < 0) return -1;
   if (load->run.rate > 0) stage_owed(load, connection);
   else
     while (time < load->end && has_room(load, connection)) stage(load, connection, time);
@@ -289,23 +319,16 @@ int ch_load_run(struct ch_load *load, struct ch_run run, struct ch_result *resul
 
 // MARK: Opening and closing
 
-static int connect_one(struct ch_load *load, struct connection *connection, const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path) return fail("the path of the socket is too long");
-  memcpy(address.sun_path, path, strlen(path));
-  connection->descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (connection->descriptor < 0) return fail("socket: %s", strerror(errno));
-  if (connect(connection->descriptor, (struct sockaddr *)&address, sizeof address) < 0)
-    return fail("connecting to %s: %s", path, strerror(errno));
-  connection->stream = 0xffffffff;
+static int open_one(struct ch_load *load, struct connection *connection, const char *path) {
+  if (strlen(path) >= sizeof load->address.sun_path) return fail("the path of the socket is too long");
+  load->address.sun_family = AF_UNIX;
+  memcpy(load->address.sun_path, path, strlen(path));
+  if (connect_socket(load, connection) < 0) return -1;
   connection->slots = calloc((size_t)load->depth, sizeof *connection->slots);
   connection->frames = malloc(load->frame_count * (size_t)load->depth);
   connection->in = malloc(load->in_capacity);
   if (!connection->slots || !connection->frames || !connection->in) return fail("no memory");
   for (int i = 0; i < load->depth; i++) memcpy(connection->frames + load->frame_count * (size_t)i, load->variants, load->frame_count);
-  struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
-  if (fcntl(connection->descriptor, F_SETFL, O_NONBLOCK) < 0) return fail("fcntl: %s", strerror(errno));
-  if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, connection->descriptor, &event) < 0) return fail("epoll: %s", strerror(errno));
   return 0;
 }
 
@@ -329,11 +352,15 @@ struct ch_load *ch_load_open(
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   for (int i = 0; i < connections; i++) load->connections[i].descriptor = -1;
   for (int i = 0; i < connections; i++) {
-    if (connect_one(load, &load->connections[i], path) == 0) continue;
+    if (open_one(load, &load->connections[i], path) == 0) continue;
     ch_load_close(load);
     return NULL;
   }
   return load;
+}
+
+void ch_load_leave_streams(struct ch_load *load, uint32_t count) {
+  for (int i = 0; i < load->count; i++) load->connections[i].stream = STREAM_LAST - 2 * count;
 }
 
 void ch_load_close(struct ch_load *load) {

@@ -121,8 +121,8 @@ extension StartError {
     case .log(.storage(let failure)) where failure.call != .open: .inputOutput
     case .log(.unsupported): .configuration
     case .log(.storage), .log(.noLog), .store(.missing): .noInput
-    case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .store(.damagedJournal), .store(.masterKey),
-      .otherLog, .storeRolledBack, .logRolledBack, .logRewritten, .storeDiffers:
+    case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .store(.damagedJournal),
+      .store(.rollbackJournal), .store(.masterKey), .otherLog, .storeRolledBack, .logRolledBack, .logRewritten, .storeDiffers:
       .data
     case .masterFile(let fault): fault.exitStatus
     case .store(.exists): .cannotCreate

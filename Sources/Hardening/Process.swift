@@ -11,6 +11,13 @@ extension Hardening {
   /// Whether everything printed so far has arrived on standard output.
   package static func hasOutputArrived() -> Bool { ch_flush_standard_output() == 0 }
 
+  /// Why it has not, as far as the kernel tells: a pipe without a reader says so, whenever it is asked.
+  package static var outputFault: String {
+    var output = pollfd(fd: 1, events: Int16(POLLOUT), revents: 0)
+    guard unsafe poll(&output, 1, 0) == 1, output.revents & Int16(POLLERR) != 0 else { return "its disk may be full" }
+    return "whoever read it went away"
+  }
+
   /// Swift's backtracer prints the bytes behind each register when the process crashes.
   static func crashSignals() -> Measure {
     let isReset = ch_reset_crash_signals() == 0 && ch_crash_signals_are_reset() == 1

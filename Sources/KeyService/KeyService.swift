@@ -299,6 +299,7 @@ extension ServiceError {
     case .decryptionFailed: .keyOrContext
     case .keyring(.unwritable), .keyring(.unreadable): .store
     case .taken, .conflict, .master, .otherKeyCheckValue, .keyring: .conflict
+    case .masterFileLeft(_, let cause): cause.reason
     case .limitExceeded: .limit
     case .storeBusy: .busy
     case .storeFull: .store

@@ -41,8 +41,8 @@ extension KeyService {
   private static let storeIsGone = ServiceError.mustRestart(
     reason: "the key store's file was removed or replaced while it was open: put it back first")
 
-  /// Tenants that the caller may know of, in order of their ids, a page of at most `limit`; and where the next page
-  /// begins, nil at the end.
+  /// Tenants that the caller may know of, in order of their ids, a page of at most `limit`; and behind which of them the
+  /// next page begins, nil at the end.
   package func tenants(
     after: TenantID? = nil, limit: Int, by caller: Caller, _ tags: RequestTags
   ) throws(ServiceError) -> (rows: [TenantRow], next: TenantID?) {
@@ -58,20 +58,22 @@ extension KeyService {
   private func page(
     after: TenantID?, limit: Int, for caller: Caller
   ) throws(Refusal) -> (rows: [TenantRow], next: TenantID?) {
-    let ids = try lookUp { () throws(KeyStoreError) in try store.tenantIDs(after: after, limit: limit) }
+    let (ids, next) = try permittedNames(after: after, limit: limit) { (after, limit) throws(KeyStoreError) in
+      try store.tenantIDs(after: after, limit: limit)
+    } where: { caller.grants.grant(.tenantList, someKeyOf: $0) != nil }
     var rows: [TenantRow] = []
-    for id in ids where caller.grants.grant(.tenantList, someKeyOf: id) != nil {
+    for id in ids {
       guard let row = try lookUp({ () throws(KeyStoreError) in try store.tenant(id) }) else {
         // why: nothing removes a tenant's row; this one lies under another name than it was written under.
         throw Refusal(.store(.tampered(record: "tenant \(id.rawValue)")))
       }
       rows.append(row)
     }
-    return (rows, ids.count < limit ? nil : ids.last)
+    return (rows, next)
   }
 
-  /// A tenant's keys that the caller may know of, in order of their names, a page of at most `limit`; and where the
-  /// next page begins, nil at the end.
+  /// A tenant's keys that the caller may know of, in order of their names, a page of at most `limit`; and behind which of
+  /// them the next page begins, nil at the end.
   package func keys(
     of tenant: TenantID, after: KeyName? = nil, limit: Int = Limits.listPageMax, by caller: Caller, _ tags: RequestTags
   ) throws(ServiceError) -> (rows: [TenantKeyRow], next: KeyName?) {
@@ -88,14 +90,31 @@ extension KeyService {
   private func keyPage(
     of tenant: TenantID, after: KeyName?, limit: Int, for caller: Caller
   ) throws(Refusal) -> (rows: [TenantKeyRow], next: KeyName?) {
-    let names = try lookUp { () throws(KeyStoreError) in
+    let (names, next) = try permittedNames(after: after, limit: limit) { (after, limit) throws(KeyStoreError) in
       try store.keyNames(of: tenant, after: after, limit: limit)
-    }
+    } where: { caller.grants.grant(.keyList, tenant: tenant, key: $0) != nil }
     var rows: [TenantKeyRow] = []
-    for name in names where caller.grants.grant(.keyList, tenant: tenant, key: name) != nil {
-      rows.append(try existingKey(name, of: tenant))
+    for name in names { rows.append(try existingKey(name, of: tenant)) }
+    return (rows, next)
+  }
+
+  /// The first `limit` names of a list, behind `after`, that the caller may know of; and the last of them where more may
+  /// follow. Others are passed over, so that neither a name nor the end of a page tells of them.
+  ///
+  /// A call reads each name of the list once at most, a page at a time, and no row.
+  private func permittedNames<Name>(
+    after: Name?, limit: Int, _ read: (Name?, Int) throws(KeyStoreError) -> [Name], where isPermitted: (Name) -> Bool
+  ) throws(Refusal) -> (names: [Name], next: Name?) {
+    var (names, last, size) = ([Name](), after, max(1, limit))
+    while true {
+      let page = try lookUp { () throws(KeyStoreError) in try read(last, size) }
+      for name in page where isPermitted(name) {
+        names.append(name)
+        if names.count >= limit { return (names, name) }
+      }
+      guard page.count == size else { return (names, nil) }
+      (last, size) = (page.last, Limits.listPageMax)
     }
-    return (rows, names.count < limit ? nil : names.last)
   }
 
   private func noting<Value>(

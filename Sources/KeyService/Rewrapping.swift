@@ -73,7 +73,9 @@ final class Rewrapping: Sendable {
 extension KeyService {
   /// Goes on with a rotation where rows may be left: at a start, and when a version has become the primary one.
   func resumeRewrapping() {
-    guard let rotation = try? unfinishedRotation(), rotation.finished == nil else { return }
+    do throws(Refusal) { guard try unfinishedRotation() != nil else { return } } catch {
+      // why: the thread meets it again, tells of it, and goes on once it can.
+    }
     rewrapping.start { [self] in rewrapAll() }
   }
 
@@ -115,7 +117,7 @@ extension KeyService {
   /// nothing is left.
   private func rewrapBatch() throws(ServiceError) -> UInt64? {
     let found: RotationRow?
-    do throws(Refusal) { found = try unfinishedRotation() } catch { throw error.error }
+    do throws(Refusal) { found = try unfinishedRotation() } catch { throw self.found(error.error) }
     guard let rotation = found else { return nil }
     var subject = Subject(operation: .masterRewrap)
     subject.leavesKeysAtHand = true

@@ -31,23 +31,44 @@ extension KeyService {
     do throws(Refusal) { candidate = try masterCandidate() } catch { throw try note(error, subject, by: caller, tags) }
     let key = candidate.key
     subject.details = masterDetails(key.reference.version, key.keyCheckValue)
-    let entry = try change(subject, by: caller, tags) { (change) throws(Refusal) in
-      // why: of two at once, the second finds another state than when it looked.
-      guard try self.masterCandidateVersion() == candidate.place else { throw Refusal(.conflict) }
-      try self.inKeyring { (ring) throws(KeyringError) in
-        if candidate.isNew { try ring.add(key) } else { try ring.confirm(key) }
-      }
-      if let lost = candidate.place.lost {
-        change.put(MasterVersionRow(
-          version: lost.version, keyCheckValue: lost.keyCheckValue, state: .retired, created: lost.created))
-      }
-      change.put(MasterVersionRow(
-        version: key.reference.version, keyCheckValue: key.keyCheckValue, state: .pending, created: key.created))
-    }
+    let entry = try take(candidate, subject, by: caller, tags)
     masters.withLock { $0 = $0.adding(key) }
     let committed = singleCopy ? try commitMaster(nil, by: caller, tags) : nil
     return NewMaster(
       version: key.reference.version, file: keyringFile(key.reference.version), isPrimary: singleCopy, entry: committed?.entry ?? entry)
+  }
+
+  /// Makes the file, where there is none, and the record.
+  private func take(
+    _ candidate: Candidate, _ subject: Subject, by caller: Caller, _ tags: RequestTags
+  ) throws(ServiceError) -> AppendedEntry {
+    var leavesFile = false
+    do throws(ServiceError) {
+      return try change(subject, by: caller, tags) { (change) throws(Refusal) in
+        // why: of two at once, the second finds another state than when it looked.
+        guard try self.masterCandidateVersion() == candidate.place else { throw Refusal(.conflict) }
+        try self.inKeyring { (ring) throws(KeyringError) in
+          if candidate.isNew { try ring.add(candidate.key) } else { try ring.confirm(candidate.key) }
+        }
+        leavesFile = candidate.isNew
+        Self.put(candidate, in: &change)
+      }
+    } catch {
+      // why: what only a restart clears up may have been done.
+      if case .mustRestart = error { throw error }
+      guard leavesFile else { throw error }
+      throw .masterFileLeft(path: keyringFile(candidate.place.version), because: error)
+    }
+  }
+
+  private static func put(_ candidate: Candidate, in change: inout KeyStore.Change) {
+    let key = candidate.key
+    if let lost = candidate.place.lost {
+      change.put(MasterVersionRow(
+        version: lost.version, keyCheckValue: lost.keyCheckValue, state: .retired, created: lost.created))
+    }
+    change.put(MasterVersionRow(
+      version: key.reference.version, keyCheckValue: key.keyCheckValue, state: .pending, created: key.created))
   }
 
   /// The path of a version's file, for an operator to look at.

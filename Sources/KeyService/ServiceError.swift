@@ -20,6 +20,8 @@ package enum ServiceError: Error, Equatable, Sendable {
   case otherKeyCheckValue(version: UInt32)
   /// The keyring cannot be read or written as it must.
   case keyring(KeyringError)
+  /// A new version was made in the keyring and not taken into the store, which is as it was.
+  indirect case masterFileLeft(path: String, because: ServiceError)
   /// More than one request may ask for.
   case limitExceeded
   /// Another process holds the store's lock: nothing was changed.
@@ -92,6 +94,7 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .keyring(.unwritable), .keyring(.unreadable): .busy
     case .taken, .conflict, .master, .keyring: .conflict
     case .otherKeyCheckValue: .invalidRequest
+    case .masterFileLeft(_, let cause): cause.code
     case .limitExceeded: .limitExceeded
     case .storeBusy, .storeFull: .busy
     case .auditUnavailable: .auditUnavailable
@@ -115,6 +118,9 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .otherKeyCheckValue(let version):
       "This is not the key check value of master key version \(version): copy its file again, and check the copy."
     case .keyring(let error): error.sentence
+    case .masterFileLeft(let path, .storeFull):
+      "The key store's disk is full: make room, then rotate again, which takes up \(path); this file was made and stays, and nothing else was changed."
+    case .masterFileLeft(let path, let cause): "\(path) was made and stays, for the next rotation to take up. \(cause.sentence)"
     case .limitExceeded: "The request asks for more than one request may: split it."
     case .storeBusy:
       "Another process holds the key store's lock, so nothing was changed: try again in a second."

@@ -85,12 +85,14 @@ extension KeyService {
   ) throws(StartError) {
     try selfTest()
     do throws(KeyStoreError) { try KeyStore.checkFree(path: storePath) } catch { throw .store(error) }
+    let new: LogWriter.Examined
     do throws(LogError) {
       _ = try LogWriter.create(in: storage, name: logName, options: options, clock: clock)
+      new = try LogWriter.examine(storage)
     } catch {
       throw .log(error)
     }
-    let log = try openLog(storage, options, clock, visit: { _ in }).log
+    let log = try opened(new, options, clock).log
     defer { log.close() }
     let master = masterKeys.newest
     let created = clock.wall()
@@ -143,13 +145,14 @@ extension KeyService {
     let examined: KeyStore.Examined
     do throws(KeyStoreError) { examined = try examineStore(storePath, masterKeys) } catch { throw given.told(error) }
     let masters = try matchMasters(examined.masters, given)
-    let (log, recovery, newest) = try openLog(storage, options, clock, for: examined.row, onPoisoned)
+    let (examinedLog, newest) = try examineLog(storage, for: examined.row)
+    // why: the newest segment may begin after the intent of the store's last change.
+    let isTold = newest.lastState?.generation == examined.head.generation
+    let history = isTold ? newest : try StoreHistory(readingAll: storage, named: examined.head.logSequence)
+    let heldIntent = try match(examined.row, with: history, logID: examinedLog.epoch.logID)
+    // why: only now, for opening a log mends its end, and opening a store takes its journal in and may change its tables.
+    let (log, recovery) = try opened(examinedLog, options, clock, onPoisoned)
     do throws(StartError) {
-      // why: the newest segment may begin after the intent of the store's last change.
-      let isTold = newest.lastState?.generation == examined.head.generation
-      let history = isTold ? newest : try StoreHistory(readingAll: storage, named: examined.head.logSequence)
-      let heldIntent = try match(examined.row, with: history, logID: log.head.epoch.logID)
-      // why: only now, for opening a store takes its journal in and may change its tables.
       let store = try opened(examined)
       do throws(StartError) {
         let service = KeyService(
@@ -211,51 +214,50 @@ extension KeyService {
   }
 
   /// Before anything is written: the store's head, which nobody changes without the store key, names an entry and its
-  /// hash, and so every entry before it. A log without that entry is told apart later, as one that was cut.
-  private static func checkNamedEntry(of storage: any LogStorage, for store: StoreHeadRow) throws(StartError) {
-    let named = store.logSequence
-    var history = StoreHistory(named: named)
-    try history.findNamed(in: storage)
+  /// hash, and so every entry before it. The history that it gives has met that entry alone.
+  private static func checkNamedEntry(
+    of storage: any LogStorage, for store: StoreHeadRow
+  ) throws(StartError) -> StoreHistory {
+    let history = try StoreHistory(finding: store.logSequence, in: storage)
     do throws(StartError) { try matchNamed(store, with: history) } catch {
       // why: a log that is wrong in itself says where, and a store of another time says so.
-      _ = try match(store, with: StoreHistory(readingAll: storage, named: named), logID: store.logID)
+      _ = try match(store, with: StoreHistory(readingAll: storage, named: store.logSequence), logID: store.logID)
       throw error
     }
+    return history
   }
 
   private static func matchNamed(_ store: StoreHeadRow, with history: StoreHistory) throws(StartError) {
-    guard let leafHash = history.namedLeafHash, leafHash != store.logLeafHash else { return }
-    throw .logRewritten(sequence: store.logSequence)
+    // why: a log that ends before it is another matter than one in which it is another.
+    guard let leafHash = history.namedLeafHash else {
+      throw .logRolledBack(storeGeneration: store.generation, logGeneration: history.lastState?.generation ?? 0)
+    }
+    guard leafHash == store.logLeafHash else { throw .logRewritten(sequence: store.logSequence) }
   }
 
-  /// Opens the log of a store, and gives what it says of it. A log that lacks what the store names stays as it is.
-  private static func openLog(
-    _ storage: any LogStorage, _ options: LogOptions, _ clock: LogClock, for store: StoreHeadRow,
-    _ onPoisoned: @escaping @Sendable (StorageFailure) -> Void
-  ) throws(StartError) -> (log: AuditLog, recovery: LogRecovery, history: StoreHistory) {
-    let named = store.logSequence
-    var history = StoreHistory(named: named)
-    do throws(StartError) {
-      try checkLogID(of: storage, for: store)
-      try checkNamedEntry(of: storage, for: store)
-      let known = KnownHead(sequence: named)
-      let (log, recovery) = try openLog(storage, options, clock, beyond: known, onPoisoned) { history.take($0) }
-      return (log, recovery, history)
+  /// Reads the end of a store's log, and gives what it says of the store. Writes nothing.
+  private static func examineLog(
+    _ storage: any LogStorage, for store: StoreHeadRow
+  ) throws(StartError) -> (log: LogWriter.Examined, history: StoreHistory) {
+    try checkLogID(of: storage, for: store)
+    var history = try checkNamedEntry(of: storage, for: store)
+    do throws(LogError) {
+      let known = KnownHead(sequence: store.logSequence)
+      let examined = try LogWriter.examine(storage, knownHead: known) { history.take($0) }
+      return (examined, history)
     } catch {
-      guard case .log(.corrupt(let fault, _)) = error, fault.kind == .behindKnownHead else { throw error }
-      history = try StoreHistory(readingAll: storage, named: named)
+      guard case .corrupt(let fault, _) = error, fault.kind == .behindKnownHead else { throw .log(error) }
+      history = try StoreHistory(readingAll: storage, named: store.logSequence)
       throw .logRolledBack(storeGeneration: store.generation, logGeneration: history.lastState?.generation ?? 0)
     }
   }
 
-  /// `known` is the entry that the store's last change names: a log without it is never written to.
-  private static func openLog(
-    _ storage: any LogStorage, _ options: LogOptions, _ clock: LogClock, beyond known: KnownHead? = nil,
-    _ onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }, visit: (Span<UInt8>) -> Void
+  private static func opened(
+    _ examined: LogWriter.Examined, _ options: LogOptions, _ clock: LogClock,
+    _ onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }
   ) throws(StartError) -> (log: AuditLog, recovery: LogRecovery) {
     do throws(LogError) {
-      let (writer, recovery) = try LogWriter.open(
-        in: storage, options: options, clock: clock, knownHead: known, visit: visit)
+      let (writer, recovery) = try LogWriter.open(examined, options: options, clock: clock)
       return (AuditLog(writer, onPoisoned: onPoisoned), recovery)
     } catch { throw .log(error) }
   }

@@ -39,10 +39,12 @@ struct StoreHistory {
     } catch { throw .log(error) }
   }
 
-  /// Looks for the named entry where it lies before all that was read.
-  mutating func findNamed(in storage: any LogStorage) throws(StartError) {
-    guard namedLeafHash == nil else { return }
+  /// Looks for the named entry, and at nothing else on the way. Where it is not found like this, every entry is read:
+  /// then the log says what is wrong with it, or ends before the named entry.
+  init(finding named: UInt64, in storage: any LogStorage) throws(StartError) {
+    self.init(named: named)
     do throws(LogError) { namedLeafHash = try LogDirectory(storage).leafHash(of: named) } catch { throw .log(error) }
+    if namedLeafHash == nil { namedLeafHash = try StoreHistory(readingAll: storage, named: named).namedLeafHash }
   }
 
   mutating func take(_ bytes: Span<UInt8>) {

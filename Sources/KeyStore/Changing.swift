@@ -106,7 +106,7 @@ extension KeyStore {
       let (head, tree) = try translating("writing the store") {
         try pool.write { database in
           hasBegun = true
-          swept = state.swept.filter { $0.value == StoreFiles.stamp(place.path) }
+          swept = state.stillSwept(place.path)
           guard try Self.generation(database) == state.head.generation else {
             throw KeyStoreError.tampered(record: "the store")
           }

@@ -34,6 +34,13 @@ package final class KeyStore: Sendable {
     var census: Census?
     /// Tables of which all records were found, and the files as they were then.
     var swept: [StoreTable: StoreFiles.Stamp] = [:]
+
+    /// Those that nobody has written to since: a change of our own need not make all of it be read again. Call it in the
+    /// transaction.
+    func stillSwept(_ path: String) -> [StoreTable: StoreFiles.Stamp] {
+      let stamp = StoreFiles.stamp(path)
+      return swept.filter { $0.value == stamp }
+    }
   }
 
   /// Before the database, which is closed first.
@@ -45,6 +52,8 @@ package final class KeyStore: Sendable {
   let state: Mutex<State>
   /// Held over a whole change, in which the store may be read: never taken with `state` held.
   let changing = Mutex<Void>(())
+  /// Held over a search for every record, so that nobody repeats what is being done.
+  let sweeping = Mutex<Void>(())
 
   init(
     path: String, lock: StoreLock, pool: DatabasePool, authenticator: consuming RowAuthenticator, head: StoreHeadRow,
@@ -91,21 +100,17 @@ package final class KeyStore: Sendable {
 
   /// The key of an id, where it is one of this tenant.
   package func key(_ tenant: TenantID, id: Identifier) throws(KeyStoreError) -> TenantKeyRow? {
-    // why: no MAC covers an index; the row that it leads to has one, and must carry the id. Where this index leads
-    // nowhere, the tenant's keys by the other one, and their rows, have the last word.
-    if let row = try key(tenant, id, "SELECT name FROM tenant_keys WHERE id = ? AND tenant = ?") { return row }
-    return try key(tenant, id, "SELECT name FROM tenant_keys WHERE +id = ? AND tenant = ?")
-  }
-
-  private func key(_ tenant: TenantID, _ id: Identifier, _ sql: String) throws(KeyStoreError) -> TenantKeyRow? {
     let name = try translating("reading a key") {
       try pool.read { database in
         try String.fetchOne(
-          database.cachedStatement(sql: sql), arguments: [id.databaseValue, tenant.rawValue])
+          database.cachedStatement(sql: "SELECT name FROM tenant_keys WHERE id = ? AND tenant = ?"),
+          arguments: [id.databaseValue, tenant.rawValue])
       }
     }
-    guard let name, let parsed = try? KeyName(name), let row = try key(tenant, parsed), row.id == id else { return nil }
-    return row
+    if let name, let parsed = try? KeyName(name), let row = try key(tenant, parsed), row.id == id { return row }
+    // why: no MAC covers an index; where it leads nowhere, only finding every record shows that there is no such key.
+    try sweep(.key)
+    return nil
   }
 
   package func keyVersion(

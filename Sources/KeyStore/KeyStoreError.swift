@@ -32,6 +32,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   case rootMismatch(generation: UInt64)
   /// SQLite would leave committed changes out.
   case damagedJournal(path: String)
+  /// A journal of a kind that no store has; SQLite would write what it holds over the database.
+  case rollbackJournal(path: String)
   /// The keyring does not hold the master key that the store needs.
   case masterKey(MasterKeyMismatch)
   /// A tenant or key of that name is there already, or was once.
@@ -88,6 +90,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
       "The records of the key store do not match its root at generation \(generation): restore a backup."
     case .damagedJournal(let path):
       "\(path), the key store's journal, is damaged and may hold committed changes: keep it, and restore store and log of one time."
+    case .rollbackJournal(let path):
+      "\(path) is a rollback journal, which the key store never leaves; SQLite would overwrite the database with it. Nothing was changed: find out who made it, and move it elsewhere."
     case .masterKey(.otherKeyring(let store, let keyring)):
       "The key store belongs to keyring \(store.hex), not \(keyring.hex): name the right keyring."
     case .masterKey(.missingVersion(let version)):

@@ -105,6 +105,7 @@ extension KeyStore {
     }
     try StoreFiles.checkKinds(path)
     let lock = try StoreLock(path)
+    try StoreFiles.checkNoRollback(path)
     try Schema.checkFile(path)
     try StoreFiles.checkOwner(path)
     try StoreJournal.check(path)

@@ -203,11 +203,13 @@ extension KeyStore {
     try pool.writeWithoutTransaction { database in
       try database.beginTransaction(.immediate)
       do {
+        let swept = state.withLock { $0.stillSwept(place.path) }
         guard try Self.generation(database) == generation else { throw KeyStoreError.tampered(record: "the store") }
         try body(database)
         try state.withLock { state in
           try database.commit()
           publish(&state)
+          state.swept = swept.mapValues { _ in StoreFiles.stamp(place.path) }
         }
       } catch {
         if database.isInsideTransaction { try database.rollback() }

@@ -27,6 +27,18 @@ enum StoreFiles {
     }
   }
 
+  /// Refuses a rollback journal with anything in it: a store is made with the other kind, and SQLite would play this one
+  /// back, into the database alone, as soon as it is opened.
+  static func checkNoRollback(_ path: String) throws(KeyStoreError) {
+    let path = path + "-journal"
+    var status = stat()
+    guard unsafe lstat(path, &status) == 0 else {
+      guard errno == ENOENT else { throw .database(code: 10, doing: "looking for a rollback journal") }
+      return
+    }
+    guard status.st_size == 0 else { throw .rollbackJournal(path: path) }
+  }
+
   /// Whether there is something in the journal that the database does not have yet.
   static func hasJournal(_ path: String) -> Bool {
     var status = stat()

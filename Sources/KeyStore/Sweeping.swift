@@ -4,10 +4,15 @@ internal import Synchronization
 
 extension KeyStore {
   /// Refuses a store in which a record of a table is gone, or under another name: what is missing from a list leaves no
-  /// trace in it, and could have been in any bucket. Call it after the list was read.
+  /// trace in it, and could have been in any bucket. Call it after the list was read, or after an index led nowhere.
   ///
   /// Reads every record once; after that only what somebody else wrote to the files makes it read them again.
   func sweep(_ table: StoreTable) throws(KeyStoreError) {
+    let result = sweeping.withLock { _ in Result { () throws(KeyStoreError) in try self.sweepAlone(table) } }
+    try result.get()
+  }
+
+  private func sweepAlone(_ table: StoreTable) throws(KeyStoreError) {
     while true {
       let stamp = StoreFiles.stamp(place.path)
       let (before, expected, isKnown, isUncertain) = state.withLock {
@@ -73,23 +78,36 @@ private struct Swept {
 }
 
 extension StoreTable {
-  /// Whether the index that lists go by has each row once: no MAC covers an index, and a row that it leaves out would
-  /// be missing from a list alone.
+  /// Whether the indexes that lists and look-ups go by have each row once: no MAC covers an index, and a row that one
+  /// leaves out would be missing there alone.
   fileprivate func isListedWhole(_ database: Database) throws(KeyStoreError) -> Bool {
-    let index: (name: String, join: String)
+    for index in indexes where try !isListedWhole(database, by: index.name, index.join) { return false }
+    return true
+  }
+
+  private var indexes: [(name: String, join: String)] {
     switch self {
-    case .tenant: index = ("sqlite_autoindex_tenants_1", "listed.id = t.id")
-    case .key: index = ("sqlite_autoindex_tenant_keys_3", "listed.tenant = t.tenant AND listed.name = t.name")
-    case .store, .masterVersion, .keyVersion, .rotation: return true
+    case .tenant: [("sqlite_autoindex_tenants_1", "listed.id = t.id")]
+    case .key:
+      [
+        ("sqlite_autoindex_tenant_keys_3", "listed.tenant = t.tenant AND listed.name = t.name"),
+        ("sqlite_autoindex_tenant_keys_1", "listed.id = t.id"),
+      ]
+    case .store, .masterVersion, .keyVersion, .rotation: []
     }
-    let listed = "\(sqlName) AS listed INDEXED BY \(index.name)"
+  }
+
+  private func isListedWhole(
+    _ database: Database, by index: String, _ join: String
+  ) throws(KeyStoreError) -> Bool {
+    let listed = "\(sqlName) AS listed INDEXED BY \(index)"
     // why: a column that no index holds makes SQLite go through the rows themselves.
     return try translating("looking for every record") {
       try Bool.fetchOne(
         database,
         sql: """
           SELECT count(*) = (SELECT count(*) FROM \(listed))
-            AND total(length(t.row_mac) = 0 OR NOT EXISTS (SELECT 1 FROM \(listed) WHERE \(index.join))) = 0
+            AND total(length(t.row_mac) = 0 OR NOT EXISTS (SELECT 1 FROM \(listed) WHERE \(join))) = 0
           FROM \(sqlName) AS t
           """) ?? false
     }

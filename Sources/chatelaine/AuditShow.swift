@@ -137,11 +137,12 @@ extension AuditEntry {
     if !principal.isEmpty { parts.append(EntryText.escaped(principal)) }
     if reason != .none { parts.append("reason=\(reason.word)") }
     if !rule.isEmpty { parts.append("rule=" + EntryText.escaped(rule)) }
-    if !actor.isEmpty { parts.append("actor=" + EntryText.escaped(actor)) }
-    if !purpose.isEmpty { parts.append("purpose=" + EntryText.escaped(purpose)) }
     if !items.isEmpty { parts.append(itemsText) }
     if requestID != .zero { parts.append("request=" + requestID.hex) }
     for detail in details { parts.append("\(detail.tag.word)=\(detail.valueText)") }
+    // why: what a caller says of itself stands last, behind all that the service knows.
+    if !actor.isEmpty { parts.append("actor=" + EntryText.fieldValue(actor)) }
+    if !purpose.isEmpty { parts.append("purpose=" + EntryText.fieldValue(purpose)) }
     return parts.joined(separator: " ")
   }
 

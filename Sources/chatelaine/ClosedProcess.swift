@@ -57,7 +57,8 @@ private func finishOutput() throws {
   guard Hardening.hasOutputArrived() else { throw outputFailure }
 }
 
-let outputFailure = Failure(.inputOutput, "standard output cannot be written: its disk may be full")
+/// What to say where standard output took not all.
+var outputFailure: Failure { Failure(.inputOutput, "standard output cannot be written: \(Hardening.outputFault)") }
 
 private func end(_ error: any Error, of command: (any ParsableCommand.Type)?) -> Never {
   if let failure = failure(error) {

@@ -39,15 +39,15 @@ struct LineReader {
     self.lineBytesMax = lineBytesMax
   }
 
-  /// Whether the next batch waits for somebody to write.
-  var wouldWait: Bool { held == nil && rest.isEmpty && !isAtEnd && input.wouldWait }
+  /// Whether the next batch waits for somebody to write. What is there of its first line is taken in.
+  mutating func wouldWait() throws(Failure) -> Bool { !(try takeInLine(waiting: false)) }
 
   /// What is there, up to a full batch; waits only for the first line. nil at the end. A line that is too long is a
   /// batch of its own as soon as that is known; the rest of it is passed over, should there be a next batch.
   mutating func next() throws(Failure) -> Batch? {
     var batch = Batch(firstNumber: count + (held == nil ? 1 : 0))
-    while batch.lines.count < Limits.batchItemsMax, batch.lines.isEmpty || !wouldWait {
-      guard let line = try nextLine() else { break }
+    while batch.lines.count < Limits.batchItemsMax, try takeInLine(waiting: batch.lines.isEmpty) {
+      guard let line = nextLine() else { break }
       guard batch.lines.isEmpty || !line.isTooLong && batch.byteCount + line.bytes.count <= Self.batchBytesMax else {
         held = line
         break
@@ -61,41 +61,35 @@ struct LineReader {
     return batch.lines.isEmpty ? nil : batch
   }
 
-  private mutating func nextLine() throws(Failure) -> Line? {
-    if let line = held.take() { return line }
-    if isSkipping { try skipLine() }
-    while true {
-      if let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-        partial += rest[..<end]
-        rest = rest[(end + 1)...]
-        return takePartial(isTerminated: true)
-      }
-      partial += rest
-      rest = []
-      if partial.count > lineBytesMax {
-        isSkipping = true
-        return takePartial(isTerminated: false)
-      }
-      guard !isAtEnd else { return nil }
-      try readMore()
-      if isAtEnd { return partial.isEmpty ? nil : takePartial(isTerminated: false) }
-    }
-  }
-
-  private mutating func readMore() throws(Failure) {
-    rest = try input.read()
-    isAtEnd = rest.isEmpty
-  }
-
-  private mutating func skipLine() throws(Failure) {
-    isSkipping = false
+  /// Reads until a line, or the end, is there; false where that needs somebody to write, and `waiting` is not wished.
+  private mutating func takeInLine(waiting: Bool) throws(Failure) -> Bool {
+    if held != nil { return true }
     while !isAtEnd {
       if let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-        rest = rest[(end + 1)...]
-        return
+        guard isSkipping else { return true }
+        (rest, isSkipping) = (rest[(end + 1)...], false)
+        continue
       }
-      try readMore()
+      if !isSkipping { partial += rest }
+      rest = []
+      if partial.count > lineBytesMax { return true }
+      guard waiting || !input.wouldWait else { return false }
+      rest = try input.read()
+      isAtEnd = rest.isEmpty
     }
+    return true
+  }
+
+  /// The line that was taken in; nil at the end.
+  private mutating func nextLine() -> Line? {
+    if let line = held.take() { return line }
+    guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else {
+      isSkipping = partial.count > lineBytesMax
+      return partial.isEmpty ? nil : takePartial(isTerminated: false)
+    }
+    partial += rest[..<end]
+    rest = rest[(end + 1)...]
+    return takePartial(isTerminated: true)
   }
 
   private mutating func takePartial(isTerminated: Bool) -> Line {

@@ -49,12 +49,18 @@ struct LinesWork {
     defer { for one in underWay { one.results.cancel() } }
     var unread: Failure?
     while true {
-      // why: whoever writes a line and waits for its result gets it before the next one is read.
-      while !underWay.isEmpty, reader.wouldWait { try await finishFirst(&underWay, output, meter, &failure) }
-      let next: LineReader.Batch?
-      do throws(Failure) { next = try reader.next() } catch {
+      let (waits, next): (Bool, LineReader.Batch?)
+      do throws(Failure) {
+        waits = underWay.isEmpty ? false : try reader.wouldWait()
+        next = waits ? nil : try reader.next()
+      } catch {
         unread = error
         break
+      }
+      // why: whoever writes a line and waits for its result gets it before the next one is there.
+      if waits {
+        try await finishFirst(&underWay, output, meter, &failure)
+        continue
       }
       guard let batch = next else { break }
       underWay.append(UnderWay(batch: batch, results: begin(work, on: batch, connection)))

@@ -70,7 +70,8 @@ extension Chatelaine_V1_MasterState {
 }
 
 extension Chatelaine_V1_MasterStatusResponse.Version {
-  private var created: WallTime { WallTime(nanoseconds: createdUnixNs) }
+  /// nil of a file that cannot be read.
+  private var created: String? { createdUnixNs == 0 ? nil : WallTime(nanoseconds: createdUnixNs).rfc3339 }
 
   fileprivate var retirement: String? {
     guard state == .inUse else { return nil }
@@ -82,7 +83,7 @@ extension Chatelaine_V1_MasterStatusResponse.Version {
     let word = state.word + String(repeating: " ", count: max(0, 8 - state.word.utf8.count))
     let isThere = state == .retired && !seal.isEmpty ? ", its file is still in the keyring" : ""
     let check = keyCheckValue.isEmpty ? "(key check value: ask its copy)" : Hex.encode([UInt8](keyCheckValue).span)
-    return "v\(version)  \(word)  \(created.rfc3339)  \(check)  \(printable(place))\(isThere)"
+    return "v\(version)  \(word)  \(created.map { $0 + "  " } ?? "")\(check)  \(printable(place))\(isThere)"
   }
 
   private var place: String {
@@ -94,7 +95,7 @@ extension Chatelaine_V1_MasterStatusResponse.Version {
     .object([
       ("version", .number(UInt64(version))), ("state", .string(state.word)),
       ("keyCheckValue", .string(Hex.encode([UInt8](keyCheckValue).span))), ("seal", .string(seal)),
-      ("created", .string(created.rfc3339)), ("tenantRoots", .number(tenantRoots)),
+      ("created", .string(created ?? "")), ("tenantRoots", .number(tenantRoots)),
       ("safeToRetire", .bool(safeToRetire)), ("file", .string(file)), ("problem", .string(problem)),
     ])
   }

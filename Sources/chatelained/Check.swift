@@ -38,7 +38,7 @@ extension Chatelained {
     try checkName(settings, of: report.logName)
     describe(report)
     print("all is well")
-    guard Hardening.hasOutputArrived() else { throw Failure(.inputOutput, "standard output cannot be written: its disk may be full") }
+    guard Hardening.hasOutputArrived() else { throw Failure(.inputOutput, "standard output cannot be written: \(Hardening.outputFault)") }
   }
 
   /// The policy, and the file that it stands in.

@@ -10,6 +10,7 @@ import Testing
 struct AuditShowTests {
   static let hostile: [UInt8] = [0x1b, 0x5b, 0x32, 0x4a, 0x5c, 0x0a, 0x22, 0x7f, 0x80, 0xff, 0x00, 0x41]
   static let escaped = #"\x1b[2J\x5c\x0a"\x7f\x80\xff\x00A"#
+  static let quoted = #""\x1b[2J\x5c\x0a\"\x7f\x80\xff\x00A""#
 
   static func entry() throws -> AuditEntry {
     var entry = AuditEntry(.keyUse, Operation(rawValue: 77))
@@ -32,13 +33,13 @@ struct AuditShowTests {
   }
 
   /// What the command prints for a log of that one entry.
-  static func show(_ arguments: String...) throws -> [UInt8] {
+  static func show(_ arguments: String..., entry: AuditEntry? = nil) throws -> [UInt8] {
     let folder = try AuditLogTests.Folder()
     do {
       let storage = try folder.storage()
       _ = try LogWriter.create(in: storage, name: "shown", options: .small())
       let (writer, _) = try LogWriter.open(in: storage, options: .small())
-      try writer.commit([[EntryDraft(entry())]]) { _, _ in }
+      try writer.commit([[EntryDraft(entry ?? Self.entry())]]) { _, _ in }
     }
     let products = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
     let process = Process()
@@ -61,11 +62,30 @@ struct AuditShowTests {
     let line = String(decoding: output.dropLast(), as: UTF8.self)
     for part in [
       " operation-77 ", " outcome-9 ", " \(Self.escaped) ", " reason=reason-99 ", " rule=\(Self.escaped) ",
-      " actor=\(Self.escaped) ", " purpose=\(Self.escaped) ", " software-version=\(Self.escaped) ",
+      " actor=\(Self.quoted) purpose=\(Self.quoted)", " software-version=\(Self.escaped) ",
       " note=\(Self.escaped) ", " detail-200=1b5b324a5c0a227f80ff0041",
     ] {
       #expect(line.contains(part), "\(part)")
     }
+  }
+
+  @Test func `No text of a caller's passes for another field, and all of the service's come before it`() throws {
+    let forged = "batch-job rule=acme-app purpose=nightly items=1 request=" + String(repeating: "1", count: 32)
+    var entry = AuditEntry(.keyUse, .decrypt)
+    entry.rule = Array("app".utf8)
+    entry.actor = Array(forged.utf8)
+    entry.purpose = Array("say \"now\" actor=root".utf8)
+    entry.requestID = try #require(Identifier(hex: String(repeating: "2", count: 32)))
+    let line = try #require(String(bytes: Self.show(entry: entry), encoding: .utf8)).trimmingCharacters(in: .newlines)
+    #expect(forged.contains(" request=1111"), "the control: as it was given it would be one")
+    for name in ["request=1", "rule=acme", "items=", "actor=root", "purpose=nightly"] { #expect(!line.contains(name), "\(name)") }
+    let escaped = forged.replacingOccurrences(of: "=", with: "\\x3d")
+    let (id, said) = (String(repeating: "2", count: 32), #""say \"now\" actor\x3droot""#)
+    #expect(line.hasSuffix(" rule=app request=\(id) actor=\"\(escaped)\" purpose=\(said)"))
+    entry.actor = Array("nightly-job".utf8)
+    entry.purpose = []
+    let plain = try #require(String(bytes: Self.show(entry: entry), encoding: .utf8))
+    #expect(plain.hasSuffix(" actor=nightly-job\n"), "plain text stays as it is")
   }
 
   // MUST: ENT-16, ENT-17

@@ -92,6 +92,24 @@ struct RollingTests {
     #expect(resumed.incarnation == full.incarnation)
   }
 
+  // MUST: END-10, END-11
+  @Test func `A newest segment of another version is not written to, with or without the tree file`() throws {
+    let storage = try Self.rolled()
+    let newest = try #require(storage.files.keys.filter { $0.hasSuffix(".seg") }.max())
+    var covered = Array(try #require(storage[newest])[..<4064])
+    covered[7] = 2
+    let page = covered + SHA256.hash(covered).bytes
+    storage[newest]?.overwrite(page.span, at: 0)
+    for tree in [storage["tree"], nil] {
+      let copy = MemoryStorage(files: storage.files)
+      copy["tree"] = tree
+      let before = copy.files
+      let error = #expect(throws: LogError.self) { _ = try Self.open(copy) }
+      guard case .corrupt(_, let file) = error, file == newest else { return #expect(Bool(false), "\(String(describing: error))") }
+      #expect(copy.files == before)
+    }
+  }
+
   @Test func `A damaged tree file is not used: the start reads everything`() throws {
     let storage = try Self.rolled()
     let tree = try #require(storage["tree"])

@@ -92,6 +92,58 @@ import Testing
     #expect(entries.allSatisfy { $0.requestID == tags.requestID })
   }
 
+  @Test func `a list names nothing that its caller may not know of, neither in its rows nor as what comes next`() throws {
+    try shop.running { service in
+      for number in 100..<110 { _ = try service.createTenant(tenant("t\(number)"), by: shop.caller, tags) }
+      for number in 100..<110 { _ = try service.createKey(key("k\(number)"), of: acme, by: shop.caller, tags) }
+    }
+    var caller = shop.caller
+    caller.grants = .allowing([.init(role: .operator, tenants: ["acme", "t105"], keys: ["k107"])])
+    try shop.running { service in
+      for limit in [1, 2, 3, 1000] {
+        let tenants = try allTenants(service, limit, caller)
+        #expect(tenants.rows == ["acme", "t105"] && Set(tenants.told).isSubset(of: ["acme", "t105"]))
+        let keys = try allKeys(service, limit, caller)
+        #expect(keys.rows == ["k107"] && Set(keys.told).isSubset(of: ["k107"]))
+        // The control: who may see all is told where every page ends.
+        let all = try allTenants(service, limit, shop.caller)
+        #expect(all.rows.count == 12 && all.rows == all.rows.sorted())
+        #expect(limit > 1 || all.told == all.rows)
+        #expect(try allKeys(service, limit, shop.caller).rows.count == 12)
+      }
+      for after in ["globex", "nobodys"] {
+        let page = try service.tenants(after: tenant(after), limit: 1, by: caller, tags)
+        #expect(page.rows.map(\.id.rawValue) == ["t105"] && page.next?.rawValue == "t105")
+      }
+      for (after, found) in [("k106", ["k107"]), ("k1060", ["k107"]), ("k108", []), ("k1080", [])] {
+        let page = try service.keys(of: acme, after: key(after), limit: 1, by: caller, tags)
+        #expect(page.rows.map(\.name.rawValue) == found && page.next?.rawValue == found.first)
+      }
+    }
+  }
+
+  private func allTenants(_ service: KeyService, _ limit: Int, _ caller: Caller) throws -> (rows: [String], told: [String]) {
+    var (rows, told, next) = ([String](), [String](), TenantID?.none)
+    repeat {
+      let page = try service.tenants(after: next, limit: limit, by: caller, tags)
+      #expect(page.rows.count <= limit)
+      (rows, next) = (rows + page.rows.map(\.id.rawValue), page.next)
+      if let next { told.append(next.rawValue) }
+    } while next != nil
+    return (rows, told)
+  }
+
+  private func allKeys(_ service: KeyService, _ limit: Int, _ caller: Caller) throws -> (rows: [String], told: [String]) {
+    var (rows, told, next) = ([String](), [String](), KeyName?.none)
+    repeat {
+      let page = try service.keys(of: acme, after: next, limit: limit, by: caller, tags)
+      #expect(page.rows.count <= limit)
+      (rows, next) = (rows + page.rows.map(\.name.rawValue), page.next)
+      if let next { told.append(next.rawValue) }
+    } while next != nil
+    return (rows, told)
+  }
+
   @Test func `an act tells where its entry is, be it a change or a refusal, and one that was not noted does not`() throws {
     let storage = WatchedStorage(try shop.storage())
     let service = try shop.open(on: storage).0

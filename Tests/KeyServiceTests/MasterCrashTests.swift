@@ -4,6 +4,7 @@ import ChatelaineCustody
 import ChatelaineKeyStore
 import ChatelaineVocabulary
 import Foundation
+import GRDB
 import Synchronization
 import Testing
 
@@ -67,6 +68,28 @@ import Testing
     #expect(seen.isSubset(of: all) && seen.isSuperset(of: all.filter { $0 != "primary unknown" }), "\(seen)")
   }
 
+  @Test(arguments: ["DELETE FROM rotations", "UPDATE rotations SET cursor = cursor + 1"])
+  func `a rotation whose record was changed is told of, and not passed over`(statement: String) throws {
+    let crashed = try crashes { service in
+      _ = try service.rotateMaster(singleCopy: true, by: shop.caller, tags)
+      try service.waitForRewrapping()
+    }
+    let unfinished = try #require(try crashed.first { try $0.hasUnfinishedRotation() })
+    // The control: as it was left, it goes on, and nothing is told.
+    let control = try unfinished.copy()
+    try control.running { service in
+      try service.waitForRewrapping()
+      #expect(service.faults.last == nil)
+    }
+    try unfinished.sql(statement)
+    let (service, _) = try unfinished.open()
+    defer { service.close() }
+    let end = Date(timeIntervalSinceNow: 10)
+    while service.faults.last == nil, Date() < end { usleep(10_000) }
+    #expect(service.faults.last?.sentence.contains("the rotation to master key version 2") == true)
+    #expect(service.rewrapping.stalledBy != nil)
+  }
+
   /// From wherever a crash left it, to the end.
   private func finish(_ service: KeyService, _ copy: Workshop) throws {
     let status = try service.masterStatus(by: copy.caller, tags)
@@ -80,5 +103,14 @@ import Testing
     #expect(try service.store.census().roots == [2: 9])
     guard status.versions.first?.state != .retired else { return }
     _ = try service.retireMaster(1, by: copy.caller, tags)
+  }
+}
+
+extension Workshop {
+  /// As the closed store's rows say.
+  fileprivate func hasUnfinishedRotation() throws -> Bool {
+    let database = try DatabaseQueue(path: storePath)
+    defer { try? database.close() }
+    return try database.read { try Row.fetchOne($0, sql: "SELECT 1 FROM rotations WHERE finished = 0") != nil }
   }
 }

@@ -1,11 +1,12 @@
 import ChatelaineEnvelopes
-import ChatelaineKeyStore
 import ChatelaineVocabulary
 import Foundation
+import GRDB
 import Testing
 
 @testable import ChatelaineCustody
 @testable import ChatelaineKeyService
+@testable import ChatelaineKeyStore
 
 /// Files of the keyring that are gone, damaged, open to others or another key's, and what a service says of each.
 @Suite struct MasterFileTests {
@@ -252,4 +253,33 @@ import Testing
       #expect(refusal { _ = try versions(service) } == .store(.tampered(record: "master key version \(version)")))
     }
   }
+
+  @Test func `a rotation that the store has no room for names the file it leaves, and the next one takes it up`() throws {
+    let service = try shop.open().0
+    defer { service.close() }
+    let full = FullDisk()
+    service.store.pool.add(transactionObserver: full)
+    #expect(throws: ServiceError.self) { try service.createTenant(tenant("t"), by: shop.caller, tags) }
+    let refused = #expect(throws: ServiceError.self) { try service.rotateMaster(singleCopy: false, by: shop.caller, tags) }
+    let file = shop.ringPath + "/" + Keyring.fileName(2)
+    #expect(FileManager.default.fileExists(atPath: file))
+    #expect(refused?.code == .busy && refused?.sentence.contains("disk is full") == true)
+    #expect(refused?.sentence.contains(file) == true && refused?.sentence.contains("nothing was changed") == false)
+    let version = try service.masterStatus().versions.first { $0.version == 2 }
+    #expect(version?.state == .unknown)
+    service.store.pool.remove(transactionObserver: full)
+    // The control: with room there is no such sentence, and the same file.
+    let bytes = try Data(contentsOf: URL(filePath: file))
+    #expect(try service.rotateMaster(singleCopy: false, by: shop.caller, tags).version == 2)
+    #expect(try Data(contentsOf: URL(filePath: file)) == bytes)
+  }
+}
+
+/// Lets no transaction be committed, as SQLite does where the disk has no room for it.
+private final class FullDisk: TransactionObserver {
+  func observes(eventsOfKind eventKind: DatabaseEventKind) -> Bool { true }
+  func databaseDidChange(with event: DatabaseEvent) {}
+  func databaseWillCommit() throws { throw DatabaseError(resultCode: .SQLITE_FULL) }
+  func databaseDidCommit(_ db: Database) {}
+  func databaseDidRollback(_ db: Database) {}
 }

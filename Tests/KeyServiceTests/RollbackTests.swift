@@ -1,3 +1,4 @@
+import ChatelaineAuditLog
 import ChatelainePrimitives
 import ChatelaineVocabulary
 import Foundation
@@ -121,6 +122,37 @@ import Testing
     try refuses(
       .logRolledBack(storeGeneration: 3 + changes, logGeneration: 3), naming: "generation \(3 + changes)",
       "at 3")
+  }
+
+  @Test func `a start that is refused for an old store writes nothing to the log`() throws {
+    let old = try shop.copy()
+    try shop.running { _ = try $0.rotateKey(records, of: acme, by: shop.caller, tags) }
+    let newest = try shop.copy()
+    try tearLog()
+    try Data(repeating: 0, count: 512).write(to: URL(filePath: shop.logPath + "/spare"))
+    try shop.restoreStore(of: old)
+    func log() throws -> [String: Data] {
+      try Workshop.contents(shop.directory).filter { $0.key.hasPrefix("log") && $0.key != "log/lock" }
+    }
+    let before = try log()
+    #expect(shop.refusalToOpen() == .storeRolledBack(storeGeneration: 3, logGeneration: 4))
+    #expect(try log() == before)
+    // The control: beside the newest store the same log is mended.
+    try shop.restoreStore(of: newest)
+    let (service, report) = try shop.open()
+    #expect(report.recovery.tear != nil)
+    service.close()
+    #expect(try log() != before)
+  }
+
+  /// As a write that was cut off leaves it.
+  private func tearLog() throws {
+    var reader = try LogReader(FileStorage(path: shop.logPath, exclusively: false))
+    let end = try reader.readAvailable { _ in }
+    let file = try FileHandle(forUpdating: URL(filePath: shop.logPath).appending(path: end.segmentFile))
+    try file.seek(toOffset: end.offset)
+    try file.write(contentsOf: Data(repeating: 7, count: 100))
+    try file.close()
   }
 
   // MUST: STORE-6

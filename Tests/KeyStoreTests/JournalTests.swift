@@ -85,4 +85,56 @@ import Testing
     try opened.close()
     #expect(try crashed.contents().keys.sorted() == ["store.db"])
   }
+
+  // MUST: STORE-14
+  @Test(arguments: [false, true])
+  func `a rollback journal is refused by its name before SQLite can play it back`(isCrashed: Bool) throws {
+    if !isCrashed { try crashed.open().close() }
+    let now = try crashed.contents()
+    try rollbackJournal(to: Data(contentsOf: URL(filePath: bench.path))).write(to: rollback)
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: rollback.path)
+    let before = try crashed.contents()
+    for use in [KeyStore.Use.serving, .checking] {
+      let refusal = #expect(throws: KeyStoreError.self) { try crashed.open(for: use).close() }
+      #expect(refusal?.sentence.contains(rollback.path) == true, "\(refusal?.sentence ?? "opened")")
+      #expect(try crashed.contents() == before)
+    }
+    // The control: an empty one says nothing.
+    try Data().write(to: rollback)
+    #expect(try crashed.contents().filter { $0.key.hasSuffix(".db") } == now.filter { $0.key.hasSuffix(".db") })
+    let opened = try crashed.open()
+    #expect(opened.head == store.head)
+    try opened.close()
+  }
+
+  @Test func `the control: SQLite itself plays a rollback journal back`() throws {
+    try crashed.open().close()
+    let database = URL(filePath: crashed.path)
+    let old = try Data(contentsOf: URL(filePath: bench.path))
+    let now = try Data(contentsOf: database)
+    try rollbackJournal(to: old).write(to: rollback)
+    try crashed.sql("PRAGMA user_version")
+    #expect(try Data(contentsOf: database) == old && old != now)
+  }
+
+  private var rollback: URL { URL(filePath: crashed.path + "-journal") }
+
+  /// What SQLite would write over the database to have these bytes again (SQLite file format, 3).
+  private func rollbackJournal(to old: Data) -> Data {
+    let (pageSize, nonce) = (4096, UInt32(12_345))
+    let pages = old.count / pageSize
+    var journal = Data([0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7])
+    for number in [UInt32(pages), nonce, UInt32(pages), 512, UInt32(pageSize)] { journal.append(bigEndian(number)) }
+    journal.append(Data(count: 512 - journal.count))
+    for page in 0..<pages {
+      let bytes = [UInt8](old[page * pageSize..<(page + 1) * pageSize])
+      let sum = stride(from: pageSize - 200, to: 0, by: -200).reduce(nonce) { $0 &+ UInt32(bytes[$1]) }
+      journal.append(bigEndian(UInt32(page + 1)) + Data(bytes) + bigEndian(sum))
+    }
+    return journal
+  }
+
+  private func bigEndian(_ number: UInt32) -> Data {
+    Data((0..<4).map { UInt8(truncatingIfNeeded: number >> (24 - 8 * UInt32($0))) })
+  }
 }

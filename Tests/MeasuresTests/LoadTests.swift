@@ -21,7 +21,7 @@ struct LoadTests {
 
   static func load(
     _ path: String, _ kind: ch_protocol = CH_ECHO, connections: Int32 = 1, depth: Int32 = 1, frame: [UInt8] = frame(100),
-    seconds: Double = 0.3, rate: Double = 0
+    seconds: Double = 0.3, rate: Double = 0, streamsLeft: UInt32? = nil
   ) -> Found {
     let opened = frame.withUnsafeBufferPointer {
       ch_load_open(path, kind, connections, depth, ch_frames(bytes: $0.baseAddress, byte_count: frame.count, count: 1))
@@ -30,6 +30,7 @@ struct LoadTests {
       return Found(count: -1, latencies: Histogram(), failure: String(cString: ch_load_failure()))
     }
     defer { ch_load_close(load) }
+    if let streamsLeft { ch_load_leave_streams(load, streamsLeft) }
     var result = ch_result()
     guard ch_load_run(load, ch_run(seconds: seconds, rate: rate), &result) == 0 else {
       return Found(count: -1, latencies: Histogram(), failure: String(cString: ch_load_failure()))
@@ -94,6 +95,14 @@ struct LoadTests {
     }
   }
 
+  @Test("A connection whose stream numbers are used up is replaced by a new one", arguments: [1, 4])
+  func streams(depth: Int32) throws {
+    try Self.withServer { path in
+      let found = Self.load(path, depth: depth, streamsLeft: 30)
+      #expect(found.count > 100, "\(found.failure)")
+    }
+  }
+
   @Test("A reply that is not good ends the run", arguments: [
     // Another stream; a status that is not empty; another protocol.
     [0, 0, 0, 4, 0, 0, 0, 9, 2, 0, 0x0a, 0, 0x12, 0], [0, 0, 0, 4, 0, 0, 0, 1, 2, 0, 0x0a, 2, 8, 5], Array("HTTP/1.1 400 Bad\r\n\r\n".utf8),
@@ -113,26 +122,45 @@ struct LoadTests {
     try Self.withServer(replying: refusal) { path in #expect(Self.load(path, CH_HTTP, seconds: 1e-6).count == -1) }
   }
 
-  /// A server for one connection: sends back what comes, or `reply` for it, and sleeps once before its 20th read.
+  /// A server for one connection after the other: sends back what comes, or `reply` for it, and sleeps once before its
+  /// 20th read. Ends a connection on which a stream's number does not grow.
   static func withServer(stalling milliseconds: Int = 0, replying reply: [UInt8]? = nil, _ body: (String) -> Void) throws {
     turn.withLock { _ in
       let path = NSTemporaryDirectory() + "server-\(UUID().uuidString.prefix(8)).sock"
       let listener = listen(at: path)
+      let ended = DispatchSemaphore(value: 0)
       let thread = Thread {
-        let peer = accept(listener, nil, nil)
-        var room = [UInt8](repeating: 0, count: 1 << 16)
-        for turn in 1... {
-          if turn == 20, milliseconds > 0 { usleep(UInt32(milliseconds) * 1000) }
-          let got = read(peer, &room, room.count)
-          guard got > 0 else { break }
-          _ = reply.map { write(peer, $0, $0.count) } ?? write(peer, room, got)
+        while true {
+          let peer = accept(listener, nil, nil)
+          guard peer >= 0 else {
+            ended.signal()
+            return
+          }
+          serve(peer, stalling: milliseconds, replying: reply)
+          close(peer)
         }
-        close(peer)
       }
       thread.start()
       body(path)
+      shutdown(listener, Int32(SHUT_RDWR))
+      // why: the number of a closed listener may be the next one's, and this server would take its connections.
+      ended.wait()
       close(listener)
       try? FileManager.default.removeItem(atPath: path)
+    }
+  }
+
+  private static func serve(_ peer: Int32, stalling milliseconds: Int, replying reply: [UInt8]?) {
+    var room = [UInt8](repeating: 0, count: 1 << 16)
+    var last: UInt32 = 0
+    for turn in 1... {
+      if turn == 20, milliseconds > 0 { usleep(UInt32(milliseconds) * 1000) }
+      let got = read(peer, &room, room.count)
+      guard got > 0 else { return }
+      let stream = room[4..<8].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+      guard reply != nil || stream > last else { return }
+      last = stream
+      _ = reply.map { write(peer, $0, $0.count) } ?? write(peer, room, got)
     }
   }
 

@@ -3,6 +3,7 @@
 # checks that must change nothing, output that does not arrive. Usage: Tests/cli/places.sh FOLDER-OF-chatelaine-AND-chatelained
 set -u
 bin=$(realpath "${1:?usage: places.sh FOLDER-OF-chatelaine-AND-chatelained}")
+manual=$(realpath "$(dirname "$0")/../../docs/operations.md")
 work=$(mktemp -d) && cd "$work" || exit 1
 service=
 trap '[[ -n $service ]] && kill "$service" 2>/dev/null; umount "$work/ro" 2>/dev/null; chmod -R u+rwX "$work"; rm -rf "$work"' EXIT
@@ -255,6 +256,46 @@ expect 74 'standard output cannot be written' full "$bin/chatelaine" audit show 
 expect 74 'standard output cannot be written' full "$bin/chatelaine" audit verify --log e/log
 expect 74 'standard output cannot be written' full "$bin/chatelaine" keyring show e/keyring
 expect 74 'standard output cannot be written' full "$bin/chatelained" --check --allow-root --config e/chatelaine.yaml
+
+# A group reviews the log as the manual says it, whatever the service's umask is; nobody else does.
+reviewed() {
+  local owner=(setpriv --reuid=64001 --regid=64001 --clear-groups) log=$work/reviewed/house/log umask=$1
+  local reader=(setpriv --reuid=64002 --regid=64002 --groups=64003) other=(setpriv --reuid=64004 --regid=64004 --clear-groups)
+  local CHATELAINE_SOCKET=$work/reviewed/house/run/data.sock CHATELAINE_ADMIN_SOCKET=$work/reviewed/house/run/admin.sock
+  export CHATELAINE_SOCKET CHATELAINE_ADMIN_SOCKET
+  rm -rf reviewed; mkdir -m 0700 reviewed; chown 64001:64001 reviewed
+  "${owner[@]}" "$bin/chatelaine" init reviewed/house >/dev/null
+  printf 'log:\n  directory: log\n  name: chatelaine\n  segment-bytes: 262144\n  first-segment-bytes: 262144\n' >sizes
+  sed -i -e '/^log:/,/^[^ ]/{/^log:/d;/^ /d}' -e '$r sizes' reviewed/house/chatelaine.yaml
+  expect 77 'Permission denied' "${reader[@]}" "$bin/chatelaine" audit verify --log "$log"
+  sed -n '/^\*\*Reviewers\*\*/,/^Files are made/{/^```sh/,/^```/{/^```/d;p}}' "$manual" |
+    sed -e "s|^LOG=[^ ]*|LOG=$log|" -e 's/REVIEWERS=[^ ]*/REVIEWERS=64003/' >recipe
+  check 'the manual has the recipe' 5 "$(grep -c '' recipe)"
+  bash -eu recipe; check "the recipe" 0 $?
+  "${owner[@]}" bash -c 'umask $1; shift; exec "$@"' - "$umask" "$bin/chatelained" --config reviewed/house/chatelaine.yaml >service.out 2>&1 &
+  service=$!
+  for _ in $(seq 200); do "${owner[@]}" "$bin/chatelaine" status >/dev/null 2>&1 && break; sleep 0.05; done
+  for act in 'tenant create acme' 'key create acme/k'; do "${owner[@]}" "$bin/chatelaine" $act >/dev/null; done
+  seq 45000 | "${owner[@]}" "$bin/chatelaine" encrypt acme/k --lines >sealed.lines
+  check "umask $umask: it encrypted" 45000 "$(grep -c "^ch1" sealed.lines)"
+  check "umask $umask: it rolled" yes "$([[ $(ls "$log"/*.seg | wc -l) -gt 2 ]] && echo yes)"
+  check "umask $umask: modes" '640 64003' "$(stat -c '%a %g' "$log"/*.seg | sort -u)"
+  check "umask $umask: the lock" 600 "$(stat -c %a "$log/lock")"
+  check "umask $umask: nobody but the service writes" '' "$(find "$log" -perm /022)"
+  check "umask $umask: keyring and store are its own" '' "$(find reviewed/house/keyring reviewed/house/store -perm /077)"
+  expect 0 VALID "${reader[@]}" "$bin/chatelaine" audit verify --log "$log"
+  expect 0 ' encrypt ok acme/k v1 ' "${reader[@]}" "$bin/chatelaine" audit show --log "$log"
+  expect 77 'Permission denied' "${other[@]}" "$bin/chatelaine" audit verify --log "$log"
+  expect 77 'Permission denied' "${reader[@]}" "$bin/chatelaine" keyring show reviewed/house/keyring
+  stop
+  expect 0 VALID "${reader[@]}" "$bin/chatelaine" audit verify --log "$log"
+}
+if [[ $(id -u) == 0 ]]; then
+  chmod 0711 "$work"
+  for umask in 077 022; do reviewed $umask; done
+else
+  echo "skipped: reviewers by their group need root"
+fi
 
 # Two at once that make one directory: one makes it, and the other says what it waits for.
 echo 'correct horse battery' >phrase

@@ -88,7 +88,11 @@ refuse 65 'LIMIT_EXCEEDED: one request carries at most 1048576 bytes.*data-key i
 # What the log says of it.
 id=$(printf '%032x' 77)
 expect 0 '' c encrypt acme/pay --in card --out files/tagged --actor 'user 7' --purpose checkout --request-id "$id"
-expect 0 "encrypt ok acme/pay v1 .*actor=user.*7.*purpose=checkout.*request=$id" c audit show --log d/log --request-id "$id"
+expect 0 "encrypt ok acme/pay v1 .* request=$id actor=\"user 7\" purpose=checkout$" c audit show --log d/log --request-id "$id"
+forged="batch rule=r items=1 request=$(printf '1%.0s' {1..32})"
+expect 0 '' c encrypt acme/pay --in card --out files/tagged --actor "$forged"
+c audit show --log d/log >shown; check 'an actor forges no request' 0 "$(grep -cF "${forged##* }" shown)"
+check 'the control: as it was given it is found' 1 "$(c audit show --log d/log --json | sed 's/"requestId".*//' | grep -cF "${forged##* }")"
 expect 64 '32 hexadecimal digits' c encrypt acme/pay --request-id 7
 id=$(printf '%032X' 43981)
 expect 0 '' c encrypt acme/pay --in card --out files/tagged --request-id "$id"
@@ -190,6 +194,18 @@ c encrypt acme/pay --lines <talk >answers & talker=$!
 exec 7>talk 8<answers; echo one >&7; read -r -t 20 -u 8 line
 check 'a line is answered before the next one comes' one "$(c decrypt acme <<<"$line")"
 exec 7>&- 8<&-; wait $talker
+c encrypt acme/pay --lines <talk >answers & talker=$!
+exec 7>talk 8<answers; printf 'two\nhal' >&7; line=; read -r -t 20 -u 8 line
+check 'a whole line is answered while half of the next one is there' two "$(c decrypt acme <<<"$line")"
+printf 'f\nlast' >&7; line=; read -r -t 20 -u 8 line
+check 'and then that one' half "$(c decrypt acme <<<"$line")"
+exec 7>&-; read -r -t 20 -u 8 line; check 'the last has no new line' last "$(c decrypt acme <<<"$line")"
+exec 8<&-; wait $talker
+c encrypt acme/pay --lines --json <talk >answers & talker=$!
+exec 7>talk 8<answers; { head -c 1500000 /dev/zero; printf '\nthree\nx'; } >&7
+line=; read -r -t 20 -u 8 line; check 'one that is too long, too' '{"line":1,"ok":false' "${line%%,\"code*}"
+line=; read -r -t 20 -u 8 line; check 'and the one behind it' '{"line":2,"ok":true' "${line%%,\"envelope*}"
+exec 7>&-; read -r -t 20 -u 8 line; exec 8<&-; wait $talker
 
 # Data keys.
 expect 0 '^wrapped  ch1\.' c data-key issue acme/pay --context f=1
@@ -275,6 +291,21 @@ expect 0 '^under k5$' c decrypt acme --lines --in many
 check 'all of them' 5 "$(grep -c '^under k' out)"
 check 'as objects' 5 "$(c decrypt acme --lines --json <many | grep -c '"ok":true')"
 stop; cp kept.yaml d/chatelaine.yaml; start
+
+# A version that cannot be read has no date.
+printf x >d/keyring/master-000009.key; chmod 0400 d/keyring/master-000009.key
+expect 0 '^v9  unknown   \(key check value: [^)]*\)  FILE ' c master status
+check 'nor in JSON' 0 "$(c master status --json | grep -c 1970)"
+expect 0 '^v1  primary   20[^ ]*Z  ' c master status
+rm -f d/keyring/master-000009.key
+
+# Whoever reads what is printed goes away.
+gone() { (sleep 0.3; exec "$@") | true; return "${PIPESTATUS[0]}"; }
+full() { "$@" >/dev/full; }
+for command in 'key list acme' 'tenant list' status; do
+  expect 74 'standard output cannot be written: whoever read it went away' gone "$bin/chatelaine" $command
+  expect 74 'standard output cannot be written: its disk may be full' full "$bin/chatelaine" $command
+done
 
 # Nobody answers any more.
 before=$(picture)

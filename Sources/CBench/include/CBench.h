@@ -41,6 +41,9 @@ struct ch_load *ch_load_open(
 /// Sends for so long, then waits for what is under way. 0, or -1 with the reason in `ch_load_failure`.
 int ch_load_run(struct ch_load *load, struct ch_run run, struct ch_result *result);
 
+/// As if each connection had only `count` stream numbers left. One that has used all of them is replaced by a new one.
+void ch_load_leave_streams(struct ch_load *load, uint32_t count);
+
 void ch_load_close(struct ch_load *load);
 
 /// Why the last call failed.
