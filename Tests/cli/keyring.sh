@@ -63,7 +63,9 @@ check 'no passphrase by argument or environment' '' "$(k init --help | grep -iE 
 
 # The terminal: echo off, twice when new.
 terminal() { python3 - "$chatelaine" "$@" <<'P'
-import os, pty, sys, time, select
+import os, pty, signal, sys, time, select
+# What a shell started in the background ignores, its children would.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 answers = sys.argv[2].split(','); pid, fd = pty.fork()
 if pid == 0: os.execv(sys.argv[1], [sys.argv[1]] + sys.argv[3:])
 seen = b''
