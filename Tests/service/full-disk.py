@@ -228,7 +228,7 @@ def fill(path):
     os.close(file)
 
 
-def full_store(check, tenants=3000):
+def full_store(check, tenants=1000):
     """The store's disk fills up in a rotation: data is served on, and changes go on when there is space, without a start."""
     name = "the store's disk full"
     if os.getuid() != 0:
@@ -248,7 +248,7 @@ def full_store(check, tenants=3000):
             house.start()
             disk, ballast = os.statvfs(store), os.path.join(store, "ballast")
             with open(ballast, "wb") as file:
-                file.write(bytes(max(0, disk.f_bavail * disk.f_frsize - (400 << 10))))
+                file.write(bytes(max(0, disk.f_bavail * disk.f_frsize - (160 << 10))))
             admin = house.admin(timeout=60)
             check(admin.call(ADMIN, "RotateMaster", field(1, 1)).ok, "%s: the rotation begins" % name)
             check(wait_for(lambda: "disk is full" in rotation_of(admin)[1]), "%s: the rotation says why it waits: %s" % (
