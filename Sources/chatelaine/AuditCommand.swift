@@ -4,8 +4,10 @@ internal import ChatelaineAuditLog
 /// `chatelaine audit`: the key-access log, read offline from its files, without keys.
 struct AuditCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "audit", abstract: "Verifies and shows the key-access log. Needs no key and no service.",
-    subcommands: [AuditVerify.self, AuditShow.self])
+    commandName: "audit", abstract: "Verifies and shows the key-access log, and proves what is in it. Needs no service.",
+    subcommands: [
+      AuditVerify.self, AuditShow.self, AuditHead.self, AuditProve.self, AuditCheckProof.self,
+    ])
 }
 
 /// Where the log is.

@@ -12,13 +12,25 @@ struct AuditVerify: ParsableCommand {
     discussion: """
       Exit status: 0 valid; 65 changed, removed, inserted or cut in the middle: the first bad place is named;
       2 valid up to an interrupted write at the very end; 3 nothing to verify; 66 there is no log; 74 the files \
-      cannot be read; 77 they may not be read; 78 a newer version wrote the place that is named.
+      cannot be read; 77 they may not be read; 78 a newer version wrote the place that is named. With --key also: 4 the \
+      log ends before a signed head: it was cut off, or an old copy was put back; 5 it has other entries than a head was \
+      signed over; 6 the heads are of another key.
       """)
 
   @OptionGroup var log: LogOption
 
+  @Option(help: "Check signed heads under this public key, or the one in this file: all that lie beside the log.")
+  var key: String?
+
+  @Option(help: "And this one, in a file, that was kept elsewhere.")
+  var head: String?
+
   @Flag(help: "Print one line of JSON.")
   var json = false
+
+  func validate() throws {
+    guard head == nil || key != nil else { throw ValidationError("A head is checked under a key: give --key.") }
+  }
 
   func run() throws {
     do { try verify() } catch let error as LogError {
@@ -36,12 +48,16 @@ struct AuditVerify: ParsableCommand {
   private func verify() throws {
     let storage = try log.open()
     var reader = try LogReader(storage)
+    let heads = try key.map { try HeadsAgainstLog(storage, key: readPublicKey($0), kept: head) }
+    heads?.watch(&reader)
     let progress = try ProgressLine(total: reader.totalBytes(), label: "verifying")
     let end = try readToEnd(&reader, storage, progress)
     progress.finish()
     let verifier = reader.verifier
-    let report = VerifyReport(epoch: reader.epoch, verifier: verifier, end: end)
+    let verdict = heads?.verdict(entries: verifier.nextSequence)
+    let report = VerifyReport(epoch: reader.epoch, verifier: verifier, end: end, heads: heads, verdict: verdict)
     print(json ? JSON.object(report.fields).text : report.lines)
+    if let verdict, verdict != .valid { throw EvidenceFailure(verdict, of: log.directory) }
     if case .torn = end.tail { throw ExitCode(2) }
     if verifier.nextSequence == 0 { throw ExitCode(3) }
   }
@@ -75,8 +91,12 @@ private struct VerifyReport {
   let epoch: EpochDescriptor
   let verifier: ChainVerifier
   let end: LogReader.End
+  /// Where signed heads were held against it, and what came of it.
+  let heads: HeadsAgainstLog?
+  let verdict: EvidenceVerdict?
 
   private var result: String {
+    if let verdict, verdict != .valid { return verdict.word }
     if case .torn = end.tail { return "torn" }
     return verifier.nextSequence == 0 ? "empty" : "valid"
   }
@@ -94,6 +114,8 @@ private struct VerifyReport {
         ("tornReason", .string(fault.sentence)),
       ]
     }
+    if let heads { fields += [("headsChecked", .number(heads.checked)), ("headEntries", .number(heads.newest))] }
+    if let reason = verdict?.reason { fields.append(("reason", .string(reason))) }
     return fields
   }
 
@@ -103,6 +125,8 @@ private struct VerifyReport {
       "entries    \(verifier.nextSequence) in \(end.segment + 1) segments",
       "tree root  \(verifier.tree.root.hex)",
     ]
+    if let heads { lines.append("heads      \(heads.checked) hold, the newest over \(heads.newest) entries") }
+    if let verdict, verdict != .valid { return lines.joined(separator: "\n") }
     switch end.tail {
     case .clean:
       lines.append(verifier.nextSequence == 0 ? "EMPTY: there is nothing to verify" : "VALID: every entry is as it was written")

@@ -61,6 +61,10 @@ private func finishOutput() throws {
 var outputFailure: Failure { Failure(.inputOutput, "standard output cannot be written: \(Hardening.outputFault)") }
 
 private func end(_ error: any Error, of command: (any ParsableCommand.Type)?) -> Never {
+  if let error = error as? EvidenceFailure {
+    printError("chatelaine: \(error.sentence)")
+    exit(error.verdict.exitCode.rawValue)
+  }
   if let failure = failure(error) {
     printError("chatelaine: \(failure.sentence)")
     exit(failure.status.rawValue)

@@ -46,7 +46,7 @@ struct ProofFileTests {
     try #require(Hex.decode(ProofVectors.file.files.first { $0.name == name }?.file ?? "?"))
   }
 
-  // MUST: PROOF-1, PROOF-2, PROOF-3, PROOF-4, PROOF-5, PROOF-6, PROOF-7
+  // MUST: PROOF-1, PROOF-2, PROOF-3, PROOF-4, PROOF-5, PROOF-6, PROOF-7, PROOF-8
   @Test(arguments: ProofVectors.file.files) func `A proof is judged as the vectors say`(
     _ vector: ProofVectors.Case
   ) throws {

@@ -237,6 +237,10 @@ def check_consistency(rest, key, _):
     if first < 0 or second < 0:
         raise Verdict("truncated", "heads")
     old_note, new_note = notes[:second + 1], notes[second + 2:]
+    for note in (old_note, new_note):
+        if not note.endswith(b"\n") or not notes.endswith(b"\n"):
+            raise Verdict("truncated", "head")
+        parse_checkpoint(parse_note(note)[0])
     old, new = head_of(old_note, key, notes), head_of(new_note, key, notes)
     if old[1] > new[1]:
         raise Verdict("tampered", "order")

@@ -125,4 +125,5 @@ def main():
     return check.finish()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+internal import ArgumentParser
+internal import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
+internal import ChatelaineExits
+internal import ChatelaineVocabulary
+
+/// `chatelaine audit head`: the newest signed head, for keeping elsewhere.
+struct AuditHead: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "head",
+    abstract: "Prints the newest signed head of a log: keep it elsewhere, by mail, in a ticket, on paper.",
+    discussion: evidenceCodesHelp)
+
+  @OptionGroup var log: LogOption
+
+  @Option(help: "Check it under this public key, or the one in this file.")
+  var key: String?
+
+  @Flag(help: "Print one line of JSON.")
+  var json = false
+
+  func run() throws {
+    let storage = try log.open()
+    let head = try newestHead(storage, key: key.map(readPublicKey), of: log.directory)
+    guard json else {
+      print(String(decoding: head.note.encoded, as: UTF8.self), terminator: "")
+      return
+    }
+    print(
+      JSON.object([
+        ("origin", .string(head.checkpoint.origin)), ("entries", .number(head.checkpoint.size)),
+        ("treeRoot", .string(head.checkpoint.root.hex)),
+        ("head", .string(String(decoding: head.note.encoded, as: UTF8.self))), ("checked", .bool(key != nil)),
+      ]).text)
+  }
+}
+
+/// The newest head that lies beside a log; without a key, whoever signed it.
+func newestHead(_ storage: FileStorage, key: NoteKey?, of directory: String) throws -> SignedHead {
+  do {
+    let head = if let key { try KeptHeads(storage, key: key).newest } else { try KeptHeads.newestUnverified(storage) }
+    guard let head else {
+      throw Failure(.noInput, "\(directory): the log has no signed head: name a key in the configuration, log.signing-key")
+    }
+    return head
+  } catch let error as KeptHeads.Unusable {
+    switch error {
+    case .otherKey(let file): throw EvidenceFailure(.wrongKey, of: file)
+    case .damaged(let file): throw EvidenceFailure(.tampered("no head in it holds under the key"), of: file)
+    case .storage(let failure): throw LogError.storage(failure)
+    }
+  } catch let error as StorageFailure { throw LogError.storage(error) }
+}
