@@ -4,7 +4,10 @@ internal import Synchronization
 
 /// The files of a store: the database and what SQLite keeps beside it.
 enum StoreFiles {
-  private static let suffixes = ["", "-wal", "-shm", "-journal"]
+  private static let suffixes = [""] + journalSuffixes + ["-journal"]
+  /// The journal of changes that the database does not have yet, and its index, which is there for all who have the
+  /// database open and holds their locks.
+  static let journalSuffixes = ["-wal", "-shm"]
 
   /// Refuses links and what is no regular file: opening a fifo would wait for somebody to write to it.
   static func checkKinds(_ path: String) throws(KeyStoreError) {

@@ -105,6 +105,18 @@ expect 0 '(removed|restart)' c status
 stop; mv d/store/away d/store/keys.sqlite; rm -rf log2
 start d/chatelaine.yaml
 check 'nothing of it is in the store' 'acme beta' "$(c tenant list | cut -d' ' -f1 | xargs)"
+
+# Its journal removed or replaced under it: the same, and nothing that was taken is lost, stopped in order or killed.
+c tenant create gamma >/dev/null; rm d/store/keys.sqlite-wal
+expect 0 "must restart: the key store's journal .* was removed or replaced .*: stop it with SIGTERM" c status
+expect '6[59]|7[05]' 'request' c tenant create delta
+expect 0 "stop it with SIGTERM" c status
+stop; start d/chatelaine.yaml
+check 'the stop has saved it' 'acme beta gamma' "$(c tenant list | cut -d' ' -f1 | xargs)"
+c tenant create delta >/dev/null; cp -p d/store/keys.sqlite-wal d/store/copy; mv d/store/copy d/store/keys.sqlite-wal
+expect '6[59]|7[05]' 'request' c tenant create epsilon
+rm -f d/store/keys.sqlite-wal; stop -KILL; start d/chatelaine.yaml
+check 'a refused change has saved what was there' 'acme beta delta gamma' "$(c tenant list | cut -d' ' -f1 | xargs)"
 stop
 
 # A fifo, a link or a directory in a file's place: refused at once.
