@@ -41,6 +41,8 @@ package struct ConfigurationError: Error, Equatable, Sendable {
     case segmentBytes
     case socketPath(key: String, byteCount: Int)
     case sameSocket
+    /// `owner` is the key that names the directory.
+    case socketAmong(key: String, owner: String)
     case account(String)
 
     case principal(String)
