@@ -90,7 +90,7 @@ extension KeyStore {
   }
 
   /// SQLITE_FULL
-  private static let fullCode: Int32 = 13
+  static let fullCode: Int32 = 13
 
   /// Whether the database has this head, and no transaction under way: as who writes sees it, and as who reads.
   private func isAt(_ head: StoreHeadRow) -> Bool {
