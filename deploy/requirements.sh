@@ -2,7 +2,7 @@
 
 # Debian packages a build needs, and those that only tests need.
 build_packages=(libssl-dev libsodium-dev libsqlite3-dev pkg-config)
-test_packages=(openssl sqlite3 strace e2fsprogs eatmydata util-linux python3)
+test_packages=(openssl sqlite3 strace e2fsprogs eatmydata util-linux python3 python3-cryptography)
 
 missing_packages() {
   local package

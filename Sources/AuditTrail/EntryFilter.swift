@@ -9,6 +9,11 @@ package struct EntryFilter: Sendable {
   package var operation: Operation?
   package var outcome: Outcome?
   package var requestID: Identifier?
+  /// As `EntryText.escaped` writes it.
+  package var actor: String?
+  package var subject: Identifier?
+  /// Entries behind this sequence.
+  package var after: UInt64?
   package var since: WallTime?
   /// Entries before this time.
   package var until: WallTime?
@@ -33,6 +38,9 @@ package struct EntryFilter: Sendable {
       && (operation == nil || operation == entry.operation)
       && (requestID == nil || requestID == entry.requestID)
       && (outcome == nil || outcome == entry.outcome || entry.items.contains { $0.outcome == outcome })
+      && (actor == nil || actor == EntryText.escaped(entry.actor))
+      && (subject == nil || subject == entry.subjectDigest)
+      && (after.map { entry.sequence > $0 } ?? true)
       && (since.map { entry.wall >= $0 } ?? true)
       && (until.map { entry.wall < $0 } ?? true)
   }

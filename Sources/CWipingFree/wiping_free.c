@@ -62,3 +62,7 @@ int ch_wiping_free_is_linked(void) {
 }
 
 #endif
+
+void ch_give_back(size_t kept) {
+  if (mallinfo2().fordblks > kept) malloc_trim(0);
+}

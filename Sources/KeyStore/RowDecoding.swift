@@ -20,8 +20,9 @@ struct RowReader {
   private func fail() -> KeyStoreError { .tampered(record: record) }
 
   private func value(_ column: String) throws(KeyStoreError) -> DatabaseValue {
-    let value: DatabaseValue? = if let place = places?[column] { row[place] } else { row[column] }
-    guard let value else { throw fail() }
+    // why: a value of its own type is read from the statement as it is; an optional one takes several times as long.
+    if let place = places?[column] { return row[place] }
+    guard let value = row[column] as DatabaseValue? else { throw fail() }
     return value
   }
 

@@ -10,6 +10,7 @@ struct EnvelopeBench {
   let operations: Int
 
   func run(into report: inout Report) throws {
+    var derivation = Series()
     for suite in Suite.allCases {
       let name = suite == .aes256GCM ? "AES-256-GCM" : "XChaCha20-Poly1305"
       let bench = try SuiteBench(suite)
@@ -18,6 +19,7 @@ struct EnvelopeBench {
         seal.add(bench.seal(operations))
         open.add(bench.open(operations))
         floor.add(bench.rawSeal(operations))
+        if suite == .aes256GCM { derivation.add(bench.derivation(operations)) }
       }
       let alone = Measured.Floor("cipher alone, re-keyed", floor)
       report.measurements += [
@@ -29,6 +31,7 @@ struct EnvelopeBench {
         Aim("seal 100 B, \(name), ns", seal, .atMost, limit), Aim("open 100 B, \(name), ns", open, .atMost, limit),
       ]
     }
+    report.measurements.append(Measured("context hash and derivation alone", unit: "ns", .lower, derivation))
   }
 }
 
@@ -86,6 +89,19 @@ private final class SuiteBench {
       output.withOutput { output in
         guard (try? cipher.open(envelope.span, as: selector, key: key, contextHash: hash, appendingTo: &output)) != nil
         else { fatalError("the envelope does not open") }
+      }
+    }
+  }
+
+  /// What the format needs beside the cipher, and nothing else: SHA-256 of the context, one HMAC-SHA-512.
+  func derivation(_ count: Int) -> Double {
+    let bound = [UInt8](repeating: 2, count: Envelope.boundByteCount)
+    return nanosecondsEach(count) { _ in
+      let extra = BindingHash.context(tenant: tenant, context).digest.inlineBytes
+      output.withOutput { output in
+        unsafe output.append(repeating: 0, count: DerivationKey.outputByteCount, as: UInt8.self)
+        var mac = output.mutableBytes
+        key.derive(.envelope, bound.span, extra.span, into: &mac)
       }
     }
   }

@@ -54,8 +54,10 @@ struct ScaleBench {
     let empty = try House(in: scratch, name: "empty")
     let full = try House(at: folder)
     report.measurements.append(memory("after the start", full))
-    try latencies(empty, full, into: &report)
+    let known = try frames(count: 1000)
+    try latencies(empty, full, known, into: &report)
     report.measurements.append(memory("after the load", full))
+    try Disturbances(house: full, tenants: tenants, frames: known, requests: 1000).run(into: &report)
     empty.server.program.end()
     full.server.program.end()
     try verify(into: &report)
@@ -89,9 +91,10 @@ struct ScaleBench {
 
   // MARK: Latency
 
-  private mutating func latencies(_ empty: House, _ full: House, into report: inout Report) throws {
+  private mutating func latencies(
+    _ empty: House, _ full: House, _ known: [UInt8], into report: inout Report
+  ) throws {
     var (ofEmpty, ofFull, cold, warm) = (Series(), Series(), Series(), Series())
-    let known = try frames(count: 1000)
     for round in 1...rounds {
       ofEmpty.add(try p50(empty, try Requests.encrypt(body), requests: 1))
       ofFull.add(try p50(full, known, requests: 1000))

@@ -36,34 +36,80 @@ struct AuditShow: ParsableCommand {
   @Option(help: "Before this time.", transform: parseTime)
   var until: WallTime?
 
+  @Option(help: "Only what was done on behalf of this actor, as `show` prints it.")
+  var actor: String?
+
+  @Option(help: "Only this subject digest, 32 hexadecimal digits.", transform: parseIdentifier)
+  var subject: Identifier?
+
+  @Option(help: "Only entries behind this sequence.")
+  var after: UInt64?
+
+  @Option(help: "At most so many entries.")
+  var limit: Int?
+
+  @Flag(help: "The newest first, 100 without --limit.")
+  var newestFirst = false
+
   @Flag(name: [.customShort("f"), .long], help: "Go on with entries as they are written.")
   var follow = false
 
-  @Flag(help: "Print one JSON object a line.")
+  @Option(help: "text, json (one object a line), csv (RFC 4180), syslog (RFC 5424) or cef.")
+  var format = ShowFormat.text
+
+  @Flag(help: "The same as --format json.")
   var json = false
+
+  @Option(
+    help: """
+      Go on behind what an earlier call with this file has printed, and note there how far this one came. The file says \
+      which log it is of: another log, or one that was cut or rewritten, is refused.
+      """, completion: .file())
+  var cursor: String?
+
+  @Option(help: "The machine that syslog and cef name; without it, this one.")
+  var host: String?
+
+  func validate() throws {
+    if let limit, limit < 1 { throw ValidationError("--limit is at least 1.") }
+    guard newestFirst, follow || cursor != nil else { return }
+    throw ValidationError("--newest-first goes with neither --follow nor --cursor: these go on where the log ends.")
+  }
 
   func run() throws {
     signal(SIGPIPE, SIG_DFL)
     var reader = try LogReader(try log.open())
-    var filter = self.filter
+    var cursor = try self.cursor.map { try LogCursor($0, of: reader.epoch) }
+    var (selection, printed) = (EntrySelection(self), 0)
+    let lines = EntryLines(json ? .json : format, host: host)
     repeat {
       let output = LineBuffer()
       // why: what was read before a fault is shown too.
       defer { output.flush() }
+      if let heading = lines.heading, printed == 0, cursor?.isNew ?? true { output.append(heading) }
       let end = try reader.readAvailable(visit: { bytes in
-        guard let entry = try? AuditEntry(parsing: bytes), filter.takes(entry) else { return }
-        output.append(json ? JSON.object(entry.fields(leafHash: AuditEntry.leafHash(bytes))).text : entry.line)
+        guard let entry = try? AuditEntry(parsing: bytes) else { return }
+        // why: earlier entries tell which id a key of a name has.
+        let isWanted = selection.takes(entry)
+        guard cursor?.isPast(entry) ?? true, !selection.isFull else { return }
+        let leafHash = AuditEntry.leafHash(bytes)
+        if isWanted { selection.add(lines.line(entry, leafHash: leafHash), to: output) }
+        cursor?.pass(entry, leafHash: leafHash)
       })
+      try cursor?.check(reader.verifier)
+      selection.end(output)
       output.flush()
       if output.hasFailed { throw outputFailure }
+      printed += 1
+      try cursor?.note()
       if !follow, case .torn = end.tail {
         printError("chatelaine: the log ends in an interrupted write: \(end.segmentFile) at offset \(end.offset)")
       }
       if follow { usleep(200_000) }
-    } while follow
+    } while follow && !selection.isFull
   }
 
-  private var filter: EntryFilter {
+  fileprivate var filter: EntryFilter {
     var filter = EntryFilter()
     filter.tenant = tenant
     filter.keyName = key
@@ -71,9 +117,81 @@ struct AuditShow: ParsableCommand {
     filter.operation = operation
     filter.outcome = outcome
     filter.requestID = requestID
+    filter.actor = actor
+    filter.subject = subject
+    filter.after = after
     filter.since = since
     filter.until = until
     return filter
+  }
+}
+
+/// The entries that are asked for, as many as are.
+private struct EntrySelection {
+  private static let newestWithoutLimit = 100
+
+  private var filter: EntryFilter
+  private var left: Int
+  private let newestMax: Int?
+  /// The newest, oldest first; its first half may be too old.
+  private var newest: [String] = []
+
+  init(_ command: AuditShow) {
+    filter = command.filter
+    left = command.limit ?? .max
+    newestMax = command.newestFirst ? command.limit ?? Self.newestWithoutLimit : nil
+  }
+
+  var isFull: Bool { left == 0 }
+
+  mutating func takes(_ entry: AuditEntry) -> Bool { filter.takes(entry) }
+
+  mutating func add(_ line: String, to output: LineBuffer) {
+    guard let newestMax else {
+      left -= 1
+      return output.append(line)
+    }
+    newest.append(line)
+    if newest.count >= 2 * newestMax { newest.removeFirst(newest.count - newestMax) }
+  }
+
+  mutating func end(_ output: LineBuffer) {
+    guard let newestMax else { return }
+    for line in newest.suffix(newestMax).reversed() { output.append(line) }
+    newest = []
+  }
+}
+
+enum ShowFormat: String, CaseIterable, ExpressibleByArgument {
+  case text, json, csv, syslog, cef
+}
+
+private struct EntryLines {
+  private let format: ShowFormat
+  private let host: String
+  private let shared: EntryFormat?
+
+  init(_ format: ShowFormat, host: String?) {
+    self.format = format
+    shared = EntryFormat(rawValue: format.rawValue)
+    // why: a name is one word in both formats.
+    let name = EntryText.escaped(Array((host ?? hostName()).utf8)).filter { $0 != " " }
+    self.host = name.isEmpty ? "-" : String(name.prefix(255))
+  }
+
+  var heading: String? { shared?.heading }
+
+  func line(_ entry: AuditEntry, leafHash: Digest) -> String {
+    if let shared { return shared.line(entry, leafHash: leafHash, host: host) }
+    return format == .json ? JSON.object(entry.fields(leafHash: leafHash)).text : entry.line
+  }
+}
+
+private func hostName() -> String {
+  var name = utsname()
+  guard unsafe uname(&name) == 0 else { return "" }
+  return unsafe withUnsafeBytes(of: &name.nodename) { bytes in
+    unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
   }
 }
 
@@ -126,8 +244,6 @@ private func parseTime(_ text: String) throws -> WallTime {
 // MARK: Printing
 
 extension AuditEntry {
-  private var tenantText: String { tenant?.rawValue ?? Self.serviceTenant }
-
   fileprivate var line: String {
     var parts = [
       "\(sequence)", wall.rfc3339, entryClass.word, operation.word, outcome.word,

@@ -9,10 +9,13 @@ internal import ChatelaineHardening
 internal import ChatelaineKeyService
 internal import ChatelaineKeyStore
 internal import ChatelaineVocabulary
+internal import CWipingFree
 internal import Glibc
 
 extension Chatelained {
   static let version = "0.3.0"
+  /// Freed memory that stays with the process for the next requests.
+  private static let freedBytesKept = 64 << 20
 
   /// Policy, keyring, files confined, store and log each against the other, doors, system calls confined; then
   /// signals until the end.
@@ -51,9 +54,11 @@ extension Chatelained {
     }
     if let bound = budget.sentence(settings) { tellOperator("connections bounded", [("why", bound)]) }
     tellOperator("serving", [("data", settings.dataSocket.path), ("admin", settings.adminSocket.path)])
-    var faults: [MasterFileFault] = []
-    signals.forEachUntilStop(every: 60) {
-      tellMasterFiles(service, since: &faults)
+    var (faults, looks) = ([MasterFileFault](), 0)
+    signals.forEachUntilStop(every: 5) {
+      ch_give_back(Self.freedBytesKept)
+      looks += 1
+      if looks.isMultiple(of: 12) { tellMasterFiles(service, since: &faults) }
     } reload: {
       reloadPolicy(settings, service, facts)
     }

@@ -21,10 +21,11 @@ private let target: @Sendable (Span<UInt8>) -> Void = {
   case "frame": return fuzzFrame
   case "keyring": return fuzzKeyring
   case "configuration": return fuzzConfiguration
+  case "proof": return fuzzProof
   case "planted": return fuzzPlanted
   default:
     fatalError(
-      "set CHATELAINE_FUZZ_TARGET to envelope, wrapped-key, entry, frame, keyring, configuration or planted")
+      "set CHATELAINE_FUZZ_TARGET to envelope, wrapped-key, entry, frame, keyring, configuration, proof or planted")
   }
 }()
 
@@ -77,6 +78,21 @@ private func fuzzFrame(_ bytes: Span<UInt8>) {
 
 private func fuzzKeyring(_ bytes: Span<UInt8>) {
   bytes.withRawSpan { bytes in _ = try? KeyringFile.parse(bytes) }
+}
+
+/// Signed heads and proofs, and public keys.
+private func fuzzProof(_ bytes: Span<UInt8>) {
+  if let head = try? SignedHead(parsing: bytes) {
+    precondition(bytes.equals(head.note.encoded) && head.checkpoint.text == head.note.text, "two texts of one head")
+  }
+  switch try? Proof(parsing: bytes.copied()) {
+  case .entry(let proof): precondition(bytes.equals(proof.encoded), "two texts of one proof")
+  case .consistency(let proof): precondition(bytes.equals(proof.encoded), "two texts of one proof")
+  case nil: break
+  }
+  if let text = String(validating: bytes.copied(), as: UTF8.self), let key = try? NoteKey(parsing: text) {
+    precondition((try? NoteKey(parsing: key.text)) == key)
+  }
 }
 
 private func fuzzConfiguration(_ bytes: Span<UInt8>) {

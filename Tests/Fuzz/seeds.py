@@ -19,6 +19,10 @@ if target == "envelope":
 if target == "configuration":
     deploy = pathlib.Path(__file__).parent.parent.parent / "deploy"
     seeds += [file.read_bytes() for file in sorted(deploy.glob("*.yaml"))]
+if target == "proof":
+    seeds += [bytes.fromhex(v["note"]) for v in json.loads((vectors / "heads.json").read_text())["heads"]]
+    seeds += [bytes.fromhex(v["file"]) for v in json.loads((vectors / "proofs.json").read_text())["files"]]
+    seeds += [v["text"].encode() for v in json.loads((vectors / "heads.json").read_text())["keys"]]
 if target == "frame":
     log = vectors / "logs" / "valid-three-segments"
     seeds += [b"\2" + (log / "epoch-000001").read_bytes()]

@@ -9,14 +9,18 @@ None of these keys may be used for anything.
     python3 generate.py            write the files next to this one
     python3 generate.py --check    write nothing; exit 1 and name the files when one differs
 
-Needs Python 3.9 or later, the package `cryptography` (AES), and libsodium (XChaCha20-Poly1305, Argon2id).
+Needs Python 3.9 or later, the package `cryptography` (AES, Ed25519), and libsodium (XChaCha20-Poly1305, Argon2id).
 """
 import base64, ctypes, ctypes.util, hashlib, hmac, json, re, sys
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+import evidence
 
 HERE = Path(__file__).resolve().parent
 ASSERTED = {}  # what was asserted, and how often
@@ -1329,16 +1333,202 @@ def log_cases():
     return out
 
 
+# ---------------------------------------------------------------- heads and proofs
+
+def split(n): return 1 << (n - 1).bit_length() - 1
+
+
+def tree_path(m, leaves):
+    """RFC 6962 2.1.1, as it is written there."""
+    if len(leaves) == 1:
+        return []
+    k = split(len(leaves))
+    if m < k:
+        return tree_path(m, leaves[:k]) + [tree_root(leaves[k:])]
+    return tree_path(m - k, leaves[k:]) + [tree_root(leaves[:k])]
+
+
+def tree_proof(m, leaves, whole=True):
+    """RFC 6962 2.1.2, SUBPROOF."""
+    if m == len(leaves):
+        return [] if whole else [tree_root(leaves)]
+    k = split(len(leaves))
+    if m <= k:
+        return tree_proof(m, leaves[:k], whole) + [tree_root(leaves[k:])]
+    return tree_proof(m - k, leaves[k:], False) + [tree_root(leaves[:k])]
+
+
+def base64_line(b): return base64.b64encode(b) + b"\n"
+def checkpoint(origin, size, root): return origin + b"\n%u\n" % size + base64_line(root)
+def public_key(seed): return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def signature_line(name, seed, text):
+    signature = Ed25519PrivateKey.from_private_bytes(seed).sign(text)
+    return "\u2014 ".encode() + name + b" " + base64_line(sha256(name, b"\n\x01", public_key(seed))[:4] + signature)
+
+
+def note(text, *signers): return text + b"\n" + b"".join(signature_line(n, s, text) for n, s in signers)
+
+
+def verifier_key(name, seed, kind=b"\x01"):
+    public = public_key(seed)
+    return (name + b"+" + sha256(name, b"\n", kind, public)[:4].hex().encode() + b"+" + base64.b64encode(kind + public)).decode()
+
+
+def entry_proof(entry, index, hashes, head):
+    extra = b"extra " + base64_line(entry) if entry is not None else b""
+    return b"c2sp.org/tlog-proof@v1\n" + extra + b"index %u\n" % index + b"".join(map(base64_line, hashes)) + b"\n" + head
+
+
+def consistency_proof(hashes, old, new):
+    return b"chatelaine/consistency-proof@v1\n" + b"".join(map(base64_line, hashes)) + b"\n" + old + b"\n" + new
+
+
+ORIGIN = b"vectors/2f351c59b5083a0964383f3ac433daed/1"
+LOG_SEED, WITNESS_SEED = rnd("heads/log key", 32), rnd("heads/witness key", 32)
+
+
+def keys_vectors():
+    good = verifier_key(ORIGIN, LOG_SEED)
+    name, hash_, blob = good.split("+", 2)
+    cases = [("the log's key", good), ("blanks around it", "  " + good + "\r\n"), ("a plus sign in its base64", next(
+        k for k in (verifier_key(b"example.org/%u" % i, rnd("heads/plus %u" % i, 32)) for i in range(99)) if "+" in k.split("+", 2)[2])),
+        ("no name", "+" + hash_ + "+" + blob), ("a space in the name", good.replace("/1+", "/ 1+")), ("hash in capitals", name + "+" + hash_.upper() + "+" + blob),
+        ("hash of another name", name + "x+" + hash_ + "+" + blob), ("hash cut", name + "+" + hash_[:6] + "+" + blob), ("key cut", good[:-4]),
+        ("no key", name + "+" + hash_ + "+"), ("base64 without the last character", good[:-1]), ("a byte too many", name + "+" + hash_ + "+" + base64.b64encode(b"\x01" + bytes(33)).decode()),
+        ("ECDSA", verifier_key(ORIGIN, LOG_SEED, b"\x02")), ("a cosignature key", verifier_key(ORIGIN, LOG_SEED, b"\x04")), ("nothing", "")]
+    out = []
+    for what, text in cases:
+        try:
+            key = evidence.parse_key(text)
+            out.append(dict(name=what, expect="ok", text=text, keyName=key[0], publicKey=key[2]))
+        except evidence.Verdict as found:
+            out.append(dict(name=what, expect=found.args[1], text=text, keyName="", publicKey=b""))
+    for o in out:
+        o["expect"] = o["expect"] if o["expect"] in ("ok", "hash", "algorithm") else "text"
+    check("keys are refused for every reason", {o["expect"] for o in out} == {"ok", "text", "hash", "algorithm"})
+    return out
+
+
+def heads_vectors(leaves):
+    key = verifier_key(ORIGIN, LOG_SEED)
+    text = checkpoint(ORIGIN, len(leaves), tree_root(leaves))
+    good, log, witness = note(text, (ORIGIN, LOG_SEED)), (ORIGIN, LOG_SEED), (b"witness.example/w1", WITNESS_SEED)
+    lines = text.split(b"\n")
+    def signed(t): return note(t, log)
+    cases = [
+        ("a head", good), ("of the empty tree", signed(checkpoint(ORIGIN, 0, tree_root([])))), ("of the largest size", signed(checkpoint(ORIGIN, (1 << 64) - 1, bytes(32)))),
+        ("with a witness", note(text, log, witness)), ("with a witness before", note(text, witness, log)), ("with an extension line", signed(text + b"later\n")),
+        ("with sixteen witnesses", note(text, log, *[witness] * 16)), ("signed by a witness only", note(text, witness)),
+        ("signed by another key of the same name", note(text, (ORIGIN, WITNESS_SEED))), ("another origin", signed(checkpoint(ORIGIN[:-1] + b"2", 5, bytes(32)))),
+        ("a byte of the root changed", good.replace(lines[2], base64.b64encode(rnd("other root", 32)))), ("the size changed", good.replace(b"\n300\n", b"\n299\n")),
+        ("a byte of the signature changed", good[:-10] + bytes([good[-10] ^ 1]) + good[-9:]), ("one good signature and a bad one", good + signature_line(ORIGIN, LOG_SEED, b"another text\n")),
+        ("a leading zero", signed(text.replace(b"\n300\n", b"\n0300\n"))), ("a plus sign", signed(text.replace(b"\n300\n", b"\n+300\n"))), ("size 2^64", signed(text.replace(b"\n300\n", b"\n18446744073709551616\n"))),
+        ("no size", signed(lines[0] + b"\n" + lines[2] + b"\n")), ("a root of 31 bytes", signed(checkpoint(ORIGIN, 5, bytes(31)))), ("a root in base64url", signed(checkpoint(ORIGIN, 5, b"\xff" * 32).replace(b"/", b"_"))),
+        ("an empty line in the text", signed(text + b"\nmore\n")), ("carriage returns", note(text.replace(b"\n", b"\r\n"), log)), ("not UTF-8", signed(text + b"\xff\n")), ("a hyphen for the dash", good.replace("\u2014".encode(), b"-")),
+        ("two spaces", good.replace(b" " + good.split(b" ")[-1], b"  " + good.split(b" ")[-1])), ("a signature without bytes", text + b"\n" + "\u2014 ".encode() + ORIGIN + b" " + base64_line(sha256(ORIGIN)[:4])),
+        ("no newline at the end", good[:-1]), ("the signature cut off", text + b"\n"), ("only the text", text), ("nothing", b""), ("65 signatures", text + b"\n" + good[len(text) + 1:] * 65),
+    ]
+    out = []
+    for what, head in cases:
+        try:
+            origin, size, root = evidence.open_head(head, evidence.parse_key(key))
+            out.append(dict(name=what, expect="valid", note=head, origin=origin, size=str(size), root=root))
+        except evidence.Verdict as found:
+            out.append(dict(name=what, expect=found.args[0], note=head, origin="", size="", root=b""))
+    check("heads are judged in every way", {o["expect"] for o in out} == {"valid", "wrong-key", "tampered", "truncated"})
+    return dict(seed=LOG_SEED, publicKey=public_key(LOG_SEED), origin=ORIGIN.decode(), verifierKey=key, keys=keys_vectors(), heads=out)
+
+
+def proofs_vectors(entries, leaves):
+    key, log = verifier_key(ORIGIN, LOG_SEED), (ORIGIN, LOG_SEED)
+    sizes = [1, 2, 3, 6, 7, 8, 255, 256, 257, 300]
+    inclusion = [dict(index=str(m), size=str(n), proof=tree_path(m, leaves[:n])) for n in sizes for m in sorted({0, n // 2, n - 1})]
+    consistency = [dict(old=str(m), new=str(n), proof=tree_proof(m, leaves[:n])) for n in sizes for m in sizes + [4, 5, 128, 299] if m < n]
+    for v in inclusion:
+        n = int(v["size"])
+        check("an inclusion proof holds", evidence.included(leaves[int(v["index"])], int(v["index"]), n, tree_root(leaves[:n]), v["proof"]))
+    for v in consistency:
+        m, n = int(v["old"]), int(v["new"])
+        check("a consistency proof holds", evidence.consistent(m, tree_root(leaves[:m]), n, tree_root(leaves[:n]), v["proof"]))
+
+    def head(n, root=None, signer=log): return note(checkpoint(ORIGIN, n, root or tree_root(leaves[:n])), signer)
+    files = []
+
+    def add(what, expect, file, leaf=None):
+        check("each proof is judged as expected: %s, %s" % (expect, evidence.verdict(file, key, leaf)), evidence.verdict(file, key, leaf) == expect)
+        files.append(dict(name=what, expect=expect, file=file, leaf=leaf or b""))
+
+    path = tree_path(77, leaves)
+    good = entry_proof(entries[77], 77, path, head(300))
+    add("an entry", "valid", good)
+    add("an entry and its hash", "valid", good, leaves[77])
+    add("an entry and another's hash", "tampered", good, leaves[78])
+    add("the only entry", "valid", entry_proof(entries[0], 0, [], head(1)))
+    add("the last entry", "valid", entry_proof(entries[299], 299, tree_path(299, leaves), head(300)))
+    add("without the entry, its hash given", "valid", entry_proof(None, 77, path, head(300)), leaves[77])
+    add("without the entry", "tampered", entry_proof(None, 77, path, head(300)))
+    add("a byte of the entry changed", "tampered", entry_proof(flip(entries[77], 100), 77, path, head(300)))
+    add("another entry", "tampered", entry_proof(entries[78], 77, path, head(300)))
+    add("another index", "tampered", entry_proof(entries[77], 76, path, head(300)))
+    add("an index beyond the tree", "tampered", entry_proof(entries[77], 300, path, head(300)))
+    add("a hash changed", "tampered", entry_proof(entries[77], 77, [flip(path[0], 3)] + path[1:], head(300)))
+    add("a hash left out", "tampered", entry_proof(entries[77], 77, path[:-1], head(300)))
+    add("a hash too many", "tampered", entry_proof(entries[77], 77, path + [path[0]], head(300)))
+    add("sixty-six hashes", "tampered", entry_proof(entries[77], 77, [path[0]] * 66, head(300)))
+    add("a head of another size", "tampered", entry_proof(entries[77], 77, path, head(299)))
+    add("a head of another key", "wrong-key", entry_proof(entries[77], 77, path, head(300, signer=(ORIGIN, WITNESS_SEED))))
+    add("a head whose signature is not its own", "tampered", good.replace(b"\n300\n", b"\n301\n"))
+    add("an inner node for an entry", "tampered", entry_proof(None, 38, tree_path(77, leaves)[1:], head(300)), sha256(b"\1", leaves[76], leaves[77]))
+    add("a later version", "unsupported", good.replace(b"@v1", b"@v2"))
+    add("no proof", "tampered", b"hello\n")
+    add("nothing", "nothing", b"")
+    for cut in (10, 30, len(good) // 2, good.index(b"\n\n") + 2, len(good) - 40, len(good) - 1):
+        add("cut at byte %u" % cut, "truncated", good[:cut])
+    add("an index with a leading zero", "tampered", good.replace(b"index 77", b"index 077"))
+    add("extra in another spelling", "tampered", good.replace(b"extra ", b"extra  "))
+    steps = tree_proof(100, leaves)
+    grown = consistency_proof(steps, head(100), head(300))
+    add("a log that grew", "valid", grown)
+    add("a log that stood still", "valid", consistency_proof([], head(300), head(300)))
+    add("from the empty log", "valid", consistency_proof([], head(0), head(300)))
+    add("from a power of two", "valid", consistency_proof(tree_proof(128, leaves), head(128), head(300)))
+    add("two roots of one size", "forked", consistency_proof([], head(300, leaves[0]), head(300)))
+    add("another beginning", "tampered", consistency_proof(steps, head(100, leaves[0]), head(300)))
+    add("a step changed", "tampered", consistency_proof([flip(steps[0], 0)] + steps[1:], head(100), head(300)))
+    add("a step left out", "tampered", consistency_proof(steps[1:], head(100), head(300)))
+    add("a step too many", "tampered", consistency_proof(steps + [steps[0]], head(100), head(300)))
+    add("no steps", "tampered", consistency_proof([], head(100), head(300)))
+    add("the newer head first", "tampered", consistency_proof(steps, head(300), head(100)))
+    add("an older head of another key", "wrong-key", consistency_proof(steps, head(100, signer=(ORIGIN, WITNESS_SEED)), head(300)))
+    add("a later version of it", "unsupported", grown.replace(b"proof@v1", b"proof@v2"))
+    for cut in (40, grown.index(b"\n\n") + 2, len(consistency_proof(steps, head(100), b"")), len(grown) - 1):
+        add("a log that grew, cut at byte %u" % cut, "truncated", grown[:cut])
+    return dict(verifierKey=key, leaves=leaves, inclusion=inclusion, consistency=consistency, files=files)
+
+
+def transparency_vectors():
+    entries, prev = [], sha256(descriptor(bytes.fromhex("2f351c59b5083a0964383f3ac433daed"), 1, 1700000000000000000, bytes(32), b"vectors"))
+    for seq in range(300):
+        entries.append(sample_entry("proofs", seq, prev, 1))
+        prev = leaf_hash(entries[-1])
+    leaves = [leaf_hash(e) for e in entries]
+    return heads_vectors(leaves), proofs_vectors(entries, leaves)
+
+
 def build():
     """Every file as {path under this folder: bytes}."""
     def as_file(value): return (json.dumps(hexed(value), indent=1) + "\n").encode()
 
     two_key, locals_ = two_key_vector(), local_vectors()
+    heads, proofs = transparency_vectors()
     envelopes = envelope_vectors(dict(two_key, tenant=b"acme"))
     files = {
         "derivation.json": derivation_vectors(), "context.json": context_vectors(), "envelope.json": envelopes, "two-key.json": two_key,
         "wrapped-key.json": wrapped_vectors(), "local-envelope.json": locals_, "text.json": text_vectors(envelopes, locals_),
         "keyring.json": keyring_vectors(), "entry.json": entry_vectors(), "rows.json": rows_vectors(),
+        "heads.json": heads, "proofs.json": proofs,
     }
     files = {name: as_file(value) for name, value in files.items()}
     index = []

@@ -58,5 +58,27 @@ command=verify; says "$work/cut" "segments without their epoch" 65 TAMPERED
 timeout 1 "$chatelaine" audit show -f --log "$log" >/dev/null; check "-f goes on until stopped" $? 124
 check "JSON lines parse" "$(show --json | { command -v python3 >/dev/null && python3 -c 'import json,sys; print(sum(1 for l in sys.stdin if json.loads(l)))' || wc -l; })" "$all"
 
+# Formats for other programs, and lists that go on.
+check "CSV has a heading and a line an entry" "$(show --format csv | wc -l)" $((all + 1))
+check "syslog is RFC 5424" "$(show --format syslog --host vault-1 | grep -cE '^<1[01][0-9]>1 [0-9T:.-]{26}Z vault-1 chatelaine - [a-z-]+ \[chatelaine@32473 .*\] ')" "$all"
+check "CEF has seven parts" "$(show --format cef | grep -cE '^CEF:0\|Chatelaine\|chatelaine\|1\|[a-z-]+\|[^|]+\|[0-9]\|rt=')" "$all"
+check "the newest first" "$(show --newest-first --limit 3 | cut -d' ' -f1 | tr '\n' ' ')" "$((all - 1)) $((all - 2)) $((all - 3)) "
+check "all, the newest first" "$(show --newest-first | tac)" "$(show)"
+check "behind a sequence, at most so many" "$(show --after 4 --limit 2 | cut -d' ' -f1 | tr '\n' ' ')" "5 6 "
+check "an actor" "$(show --actor user-21 | grep -vc actor=user-21) $(show --actor user-21 | wc -l)" "0 1"
+show --newest-first -f >/dev/null 2>&1; check "the newest first and on is a usage error" $? 64
+show --limit 0 >/dev/null 2>&1; check "none at most is a usage error" $? 64
+paged=$(while out=$(show --cursor "$work/cursor" --limit 7); [ -n "$out" ]; do echo "$out"; done)
+check "pages with a cursor are the whole list" "$paged" "$(show)"
+check "at the end there is no more" "$(show --cursor "$work/cursor" | wc -l)" 0
+refused() { said=$("$chatelaine" audit show --log "$1" --cursor "$2" 2>&1 >"$work/printed"); check "$3: exits" $? 65; [[ $said == *$4* ]]; check "$3: says $4, not $said" $? 0; check "$3: prints nothing" "$(wc -c <"$work/printed")" 0; }
+sed 's/ [0-9a-f]*$/ 0000000000000000000000000000000000000000000000000000000000000000/' "$work/cursor" >"$work/forged"
+refused "$log" "$work/forged" "a log rewritten behind the cursor" rewritten
+sed "s/ $all / $((all + 1)) /" "$work/cursor" >"$work/ahead"
+refused "$log" "$work/ahead" "a log that was cut" 'end was cut'
+refused "$logs/valid-empty" "$work/cursor" "another log" 'another log'
+echo nonsense >"$work/nonsense"; refused "$log" "$work/nonsense" "a file that is no cursor" 'no cursor'
+check "what was refused is as it was" "$(cat "$work/nonsense")" nonsense
+
 echo "$passed passed, $failed failed"
 [[ $failed == 0 ]]

@@ -3,6 +3,7 @@
 keys than stay at hand, lists longer than a message, frames and fields that are none, a log that begins to refuse.
 """
 import os
+import re
 import resource
 import signal
 import socket
@@ -21,8 +22,8 @@ FEW = ["bash", "-c", 'ulimit -n "$0" && exec "$@"']
 
 def main():
     check = Checks()
-    for case in (few_descriptors, too_few, no_descriptor_for_the_log, small_batches, long_lists, frames, fields_once,
-                 configuration_of_another):
+    for case in (few_descriptors, too_few, no_descriptor_for_the_log, small_batches, long_lists, frames, memory_given_back,
+                 fields_once, configuration_of_another):
         began = time.monotonic()
         try:
             case(check)
@@ -238,6 +239,35 @@ def frames(check):
         check(house.stop() == 0, "it stops with 0")
         noted = sum(int(one["details"]["count"]) for one in house.entries() if one["class"] == "aggregate")
         check(noted == 8, "frames of other kinds: the log has %d" % noted)
+
+
+def resident_mib(house):
+    with open("/proc/%d/status" % house.process.pid) as file:
+        return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1)) >> 10
+
+
+def memory_given_back(check):
+    """What a crowd of large, unfinished frames needed does not stay with the service."""
+    with House() as house:
+        before, most = resident_mib(house), 0
+        for _ in range(3):
+            kept = []
+            for _ in range(80):
+                one = socket.socket(socket.AF_UNIX)
+                one.connect(house.data_path)
+                one.sendall(struct.pack(">IIBB", 4 << 20, 1, 1, 0) + bytes((4 << 20) - 10))
+                kept.append(one)
+            most = max(most, resident_mib(house))
+            for one in kept:
+                one.close()
+            time.sleep(0.3)
+        check(most > before + 200, "the control did not fail: %d MiB, then %d" % (before, most))
+        until = time.monotonic() + 20
+        while resident_mib(house) > before + 100 and time.monotonic() < until:
+            time.sleep(0.2)
+        after = resident_mib(house)
+        check(after <= before + 100, "%d MiB before the crowd, %d with it, %d after" % (before, most, after))
+        check(house.stop() == 0, "it stops with 0")
 
 
 def fields_once(check):

@@ -120,6 +120,13 @@ def rounds(house, check, clients):
     return periods
 
 
+def wait_for_more(clients):
+    """Until every client has sent what can only be answered after the last change; at most 60 s."""
+    counts, until = [len(client.calls) + 2 * WINDOW for client in clients], time.monotonic() + 60
+    while any(len(c.calls) < count and not c.error for c, count in zip(clients, counts)) and time.monotonic() < until:
+        time.sleep(0.005)
+
+
 def main():
     check = Checks()
     with House() as house:
@@ -130,6 +137,7 @@ def main():
         for client in clients:
             client.start()
         periods = rounds(house, check, clients)
+        wait_for_more(clients)
         for client in clients:
             client.stop.set()
         for client in clients:
