@@ -26,11 +26,13 @@ extension Chatelained {
     do throws(DoorError) { passed = try .take(for: [data, admin]) } catch { throw Failure(error) }
     let (policy, policyFile) = try readPolicy(settings)
     let found = try openKeyring(settings)
+    let heads = try headSettings(settings)
     let signals = Signals()
     // why: before the first thread, for Landlock binds those that come after it.
     var measures = measures + [confineFiles(settings, found)]
+    let sockets = [data, admin].filter { passed.byPath[$0.path] == nil }
     let ((service, report), keyring) = try withKeyring(found) {
-      try open(settings, $0, policy, policyFile, sockets: [data, admin].filter { passed.byPath[$0.path] == nil })
+      try open(settings, $0, heads, policy, policyFile, sockets: sockets)
     }
     tell("open", report, service)
     guard !signals.isStopWaiting else { return stop(service) }
@@ -76,7 +78,7 @@ extension Chatelained {
     let writable = [settings.store, settings.dataSocket.path, settings.adminSocket.path].map(directoryAbove)
     let readable = [directoryAbove(settings.policy), settings.keyring.directory, "/etc", "/usr", "/lib", "/lib64", "/proc"]
     return Hardening.confineFiles(
-      writable: writable + [settings.log.directory],
+      writable: writable + [settings.log.directory] + (settings.log.anchor.map { [directoryAbove($0)] } ?? []),
       addable: makesVersions(settings, keyring) ? [settings.keyring.directory] : [], readable: readable)
   }
 
@@ -88,8 +90,8 @@ extension Chatelained {
 
   /// `sockets` are those that are to be made: whether they can be is seen before the log has an entry of this start.
   private func open(
-    _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ policy: AccessPolicy, _ policyFile: [UInt8],
-    sockets: [DoorSocket]
+    _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ heads: HeadSettings?, _ policy: AccessPolicy,
+    _ policyFile: [UInt8], sockets: [DoorSocket]
   ) throws -> (KeyService, StartReport) {
     let storage: FileStorage
     do throws(StorageFailure) {
@@ -108,10 +110,20 @@ extension Chatelained {
     return try KeyService.open(
       storePath: settings.store, log: storage, options: options, masterKeys: keyring.keys,
       refusedFiles: keyring.refused, policy: policy, policyFile: policyFile,
-      keyring: ServiceKeyring(place, makesVersions: makesVersions(settings, keyring)),
+      keyring: ServiceKeyring(place, makesVersions: makesVersions(settings, keyring)), heads: heads,
       onPoisoned: Self.endAfterFailedSync, onRefusing: Self.tellOfRefusing
     ) { fault in
       tellOperator("fault", [("times", "\(fault.times)"), ("what", fault.sentence)])
+    }
+  }
+
+  /// The key that signs the log's heads is read before files are confined, and kept.
+  private func headSettings(_ settings: ServiceConfiguration) throws(SigningKeyError) -> HeadSettings? {
+    guard let path = settings.log.signingKey else { return nil }
+    let key = try SigningKey.load(path, insecureExampleKeys: accepts(exampleKeysOf: settings))
+    return HeadSettings(key: key, anchor: settings.log.anchor) { problem in
+      guard let problem else { return tellOperator("heads are signed again", []) }
+      tellOperator("heads are not signed", [("why", problem)])
     }
   }
 
