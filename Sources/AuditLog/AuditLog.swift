@@ -40,6 +40,9 @@ package final class AuditLog: Sendable {
     let refusalSignal = Signal()
     let fillerSignal = Signal()
     let segmentSignal = Signal()
+    /// Raised by the writer where somebody waits for entries to sign.
+    let headSignal = Signal()
+    let isHeadAwaited = Atomic<Bool>(false)
 
     init(head: Head, spare: SpareSegment) {
       self.head = Mutex(head)
@@ -176,6 +179,24 @@ package final class AuditLog: Sendable {
     }
   }
 
+  /// Waits until there are more than `size` entries, or for so long, or until `wakeHeads`. For one thread.
+  ///
+  /// The writer looks at a flag and nothing else while nobody waits.
+  func awaitEntries(beyond size: UInt64, milliseconds: Int?) {
+    shared.isHeadAwaited.store(true, ordering: .releasing)
+    defer { shared.isHeadAwaited.store(false, ordering: .releasing) }
+    // why: looked at behind the flag, under the lock that the writer publishes its head with.
+    guard head.nextSequence <= size else { return }
+    guard let milliseconds else { return shared.headSignal.wait() }
+    shared.headSignal.wait(milliseconds: milliseconds)
+  }
+
+  /// Waits so long, or until `wakeHeads`.
+  func pauseHeads(milliseconds: Int) { shared.headSignal.pause(milliseconds: milliseconds) }
+
+  /// Lets the thread that signs go on for the last time.
+  func wakeHeads() { shared.headSignal.close() }
+
   /// Writes what waits, then stops the threads.
   package func close() {
     mailbox.close()
@@ -292,6 +313,7 @@ private final class WriterDesk: @unchecked Sendable {
       return old.segment
     }
     if head.segment != before { shared.segmentSignal.raise() }
+    if shared.isHeadAwaited.load(ordering: .acquiring) { shared.headSignal.raise() }
     let current = writer.spare
     let spare = shared.spare.withLock { $0 }
     if spare !== current { shared.spare.withLock { $0 = current } }

@@ -7,6 +7,11 @@ package enum LogNames {
   /// The tree at the newest segment's first entry: derived, checked against the segment's header.
   static let tree = "tree"
   static let quarantine = "quarantine"
+  /// Hashes of subtrees, for proofs: derived, trusted by nobody.
+  static let nodes = "nodes"
+  /// The newest head, twice in turn; and every head that was published.
+  package static let head = "head"
+  package static let heads = "heads"
   /// A tear that the log does not note yet: derived, trusted by nobody.
   static let tear = "tear"
 

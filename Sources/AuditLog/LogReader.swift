@@ -46,6 +46,14 @@ package struct LogReader {
     }
   }
 
+  /// Has `watch` told of the roots at sizes from `size` on, as they are passed.
+  package mutating func watch(from size: UInt64, by watch: any TreeWatch) { verifier.watch(from: size, by: watch) }
+
+  /// Large subtrees are kept as they are completed.
+  mutating func keepNodes() { verifier.keepsNodes = true }
+
+  mutating func takeNodes() -> [StoredNode] { verifier.takeNodes() }
+
   /// Bytes of all segments as they are now, for progress.
   package func totalBytes() throws(LogError) -> UInt64 {
     let directory = try LogDirectory(storage)

@@ -1,6 +1,6 @@
 package import ChatelaineAuditTrail
 internal import ChatelainePrimitives
-internal import ChatelaineVocabulary
+package import ChatelaineVocabulary
 
 /// What a start found and did.
 package struct LogRecovery: Equatable, Sendable {
@@ -98,19 +98,36 @@ extension LogWriter {
     fileprivate let storage: any LogStorage
     fileprivate let reading: Reading
     fileprivate let header: SegmentHeader
+    /// At those of the sizes asked for that were passed.
+    package let roots: [UInt64: Digest]
 
     /// Segments that were read.
     package var segmentsRead: Int { reading.segmentsRead }
+    package var entries: UInt64 { reading.verifier.nextSequence }
+    /// The tree that reading began with.
+    var resumed: MerkleFrontier { reading.resumed }
+
+    /// What signing of heads begins with, once the log is open.
+    package func headStart(_ kept: KeptHeads) -> HeadStart {
+      var verifier = reading.verifier
+      let nodes = NodeKeeper(
+        storage, epoch, resumed: reading.resumed, nodes: verifier.takeNodes(), size: verifier.tree.size)
+      let follower = LogFollower(
+        verifier, epoch: epoch, segment: header.number, offset: reading.end.end, in: storage)
+      return HeadStart(follower: follower, storage: storage, epoch: epoch, kept: kept, nodes: nodes)
+    }
   }
 
   /// Reads how a log ends, and refuses what is neither whole nor torn at its end. Writes nothing.
   ///
-  /// Calls `visit` with each entry read, oldest first.
+  /// Calls `visit` with each entry read, oldest first. `sizes` are those at which the root is wanted.
   package static func examine(
-    _ storage: any LogStorage, knownHead: KnownHead? = nil, visit: (Span<UInt8>) -> Void = { _ in }
+    _ storage: any LogStorage, knownHead: KnownHead? = nil, rootsAt sizes: [UInt64] = [],
+    visit: (Span<UInt8>) -> Void = { _ in }
   ) throws(LogError) -> Examined {
     let directory = try LogDirectory(storage)
-    let reading = try readToEnd(of: directory, visit: visit)
+    let roots = RootsAtSizes(sizes)
+    let reading = try readToEnd(of: directory, roots, visit: visit)
     let (verifier, end) = (reading.verifier, reading.end)
     guard let header = verifier.segment else { preconditionFailure("a walk begins a segment") }
     if let knownHead, verifier.nextSequence <= knownHead.sequence {
@@ -118,7 +135,8 @@ extension LogWriter {
         .behindKnownHead, segment: header.number, offset: end.end, sequence: verifier.nextSequence)
       throw .corrupt(fault, file: LogNames.segment(epoch: header.epoch, header.number))
     }
-    return Examined(epoch: directory.epoch, storage: storage, reading: reading, header: header)
+    return Examined(
+      epoch: directory.epoch, storage: storage, reading: reading, header: header, roots: roots.found)
   }
 
   /// Opens a log for writing that nobody compares with anything.
@@ -155,39 +173,43 @@ extension LogWriter {
     } catch { throw .storage(error) }
   }
 
-  fileprivate typealias Reading = (verifier: ChainVerifier, end: SegmentEnd, segmentsRead: Int)
+  fileprivate typealias Reading = (
+    verifier: ChainVerifier, end: SegmentEnd, segmentsRead: Int, resumed: MerkleFrontier
+  )
 
   /// Reads the newest segment where the tree file allows it, else all of them.
   ///
   /// why: nothing but the newest segment's own frames shows that the tree file's frame number is right;
   /// a wrong one would be written into the next frame. Without a frame everything is read.
   private static func readToEnd(
-    of directory: LogDirectory, visit: (Span<UInt8>) -> Void
+    of directory: LogDirectory, _ roots: RootsAtSizes, visit: (Span<UInt8>) -> Void
   ) throws(LogError) -> Reading {
     if let resumed = directory.resumed() {
       var hasVisited = false
       do throws(LogError) {
-        let reading = try read(directory, with: resumed) { entry in
+        let reading = try read(directory, with: resumed, roots) { entry in
           hasVisited = true
           visit(entry)
         }
         if reading.end.lastFrame != nil { return reading }
       } catch { if hasVisited { throw error } }
     }
-    return try read(directory, with: ChainVerifier(epoch: directory.epoch), visit: visit)
+    return try read(directory, with: ChainVerifier(epoch: directory.epoch), roots, visit: visit)
   }
 
   private static func read(
-    _ directory: LogDirectory, with start: ChainVerifier, visit: (Span<UInt8>) -> Void
+    _ directory: LogDirectory, with start: ChainVerifier, _ roots: RootsAtSizes, visit: (Span<UInt8>) -> Void
   ) throws(LogError) -> Reading {
     var verifier = start
+    verifier.keepsNodes = true
+    verifier.watch(from: roots.first(from: start.tree.size), by: roots)
     var end: SegmentEnd?
     for number in verifier.nextSegment..<directory.walkEnd {
       var walk = try directory.walk(number, sequence: verifier.nextSequence)
       end = try walk.run(&verifier, visit: visit)
     }
     guard let end else { preconditionFailure("a log has a segment, or misses one") }
-    return (verifier, end, Int(directory.walkEnd - start.nextSegment))
+    return (verifier, end, Int(directory.walkEnd - start.nextSegment), start.tree)
   }
 
   private static func reopen(

@@ -45,6 +45,26 @@ struct SegmentWalk {
     self.hasSuccessor = hasSuccessor
   }
 
+  /// Goes on at an offset where a verifier stands, behind a writer: what lies further on may be on its way.
+  init(_ file: any LogFile, name: String, number: UInt64, from offset: UInt64) throws(LogError) {
+    do throws(StorageFailure) { self.file = try WindowedFile(file, windowBytes: 1 << 18) } catch { throw .storage(error) }
+    self.name = name
+    self.number = number
+    self.offset = offset
+    hasSuccessor = false
+  }
+
+  /// Reads the header page or the next frame, which must be there, and gives the offset behind it.
+  mutating func step(_ verifier: inout ChainVerifier) throws(LogError) -> UInt64 {
+    guard offset > 0 else {
+      try read(at: 0, count: SegmentHeader.byteCount) { (page) throws(LogFault) in try verifier.beginSegment(page) }
+      offset = UInt64(SegmentHeader.byteCount)
+      return offset
+    }
+    offset += UInt64(try frame(at: offset, &verifier) { _ in })
+    return offset
+  }
+
   /// Looks at the file anew: a writer may have gone on.
   mutating func refresh() throws(LogError) {
     do throws(StorageFailure) { try file.refresh() } catch { throw .storage(error) }

@@ -1,14 +1,14 @@
 /// Reads a file front to back through one window, so that memory stays bounded.
 struct WindowedFile {
-  private static let windowBytes = 4 << 20
-
+  private let windowBytes: Int
   private(set) var size: UInt64
   private let file: any LogFile
   private var window: [UInt8] = []
   private var windowStart: UInt64 = 0
 
-  init(_ file: any LogFile) throws(StorageFailure) {
+  init(_ file: any LogFile, windowBytes: Int = 4 << 20) throws(StorageFailure) {
     self.file = file
+    self.windowBytes = windowBytes
     size = try file.size()
   }
 
@@ -26,7 +26,7 @@ struct WindowedFile {
     var available = offset < size ? Int(min(UInt64(count), size - offset)) : 0
     if offset < windowStart || offset + UInt64(available) > windowStart + UInt64(window.count) {
       do throws(StorageFailure) {
-        window = try file.read(at: offset, count: Int(min(UInt64(max(count, Self.windowBytes)), size - min(offset, size))))
+        window = try file.read(at: offset, count: Int(min(UInt64(max(count, windowBytes)), size - min(offset, size))))
       } catch { throw .storage(error) }
       windowStart = offset
       if window.count < available {

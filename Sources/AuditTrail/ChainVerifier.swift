@@ -17,6 +17,11 @@ package struct ChainVerifier: Sendable {
   package private(set) var lastIncarnation: UInt32 = 0
   private let epoch: EpochDescriptor
   private var previousHeaderHash: Digest = .zero
+  private var watch: (any TreeWatch)?
+  private var watchedSize = UInt64.max
+  /// Whether subtrees are kept as they are completed, for proofs.
+  package var keepsNodes = false
+  private var nodes: [StoredNode] = []
 
   package init(epoch: EpochDescriptor) {
     self.epoch = epoch
@@ -116,12 +121,36 @@ package struct ChainVerifier: Sendable {
     let trailerMatches = Digest(bytes.extracting(end..<end + Frame.trailerByteCount)) == trailer
     try checkLinks(checked, trailerMatches: trailerMatches, first: header.firstSequence, offset: offset)
     for entry in checked {
-      tree.append(entry.leaf)
+      take(entry.leaf, offset: offset)
       visit(body.extracting(entry.range))
     }
     nextSequence += UInt64(header.count)
     previousLeaf = checked[checked.count - 1].leaf
     lastIncarnation = checked[checked.count - 1].incarnation
+  }
+
+  private mutating func take(_ leaf: Digest, offset: UInt64) {
+    if keepsNodes, let segment {
+      tree.append(leaf, completing: StoredNode.levelMin) { node, hash in
+        nodes.append(StoredNode(node: node, hash: hash, segment: segment.number, offset: offset))
+      }
+    } else {
+      tree.append(leaf)
+    }
+    if tree.size == watchedSize, let watch { watchedSize = watch.reached(tree.root) }
+  }
+
+  /// Has `watch` told of the root when the tree has `size` leaves, if it does not have more already.
+  package mutating func watch(from size: UInt64, by watch: any TreeWatch) {
+    self.watch = watch
+    watchedSize = size
+    if tree.size == size { watchedSize = watch.reached(tree.root) }
+  }
+
+  /// The subtrees that were completed since the last call.
+  package mutating func takeNodes() -> [StoredNode] {
+    defer { nodes = [] }
+    return nodes
   }
 
   private struct CheckedEntry {

@@ -28,6 +28,19 @@ package struct MerkleFrontier: Equatable, Sendable {
     size += 1
   }
 
+  /// The same, and tells of each subtree of at least `1 << level` leaves that this one completed, the smallest first.
+  package mutating func append(_ leaf: Digest, completing level: Int, tell: (TreeNode, Digest) -> Void) {
+    var hash = leaf
+    var height = 0
+    while size >> UInt64(height) & 1 == 1 {
+      hash = Self.node(subtrees.removeLast(), hash)
+      height += 1
+      if height >= level { tell(TreeNode(level: height, index: size >> UInt64(height)), hash) }
+    }
+    subtrees.append(hash)
+    size += 1
+  }
+
   /// RFC 6962 §2.1: SHA-256 of nothing for the empty tree.
   package var root: Digest {
     guard var hash = subtrees.last else { return Self.emptyRoot }

@@ -70,7 +70,7 @@ extension NoteKey.Malformed {
   /// What is wrong and how to mend it, in words that follow the name of a file.
   package var sentence: String {
     switch self {
-    case .text: "this is no public key of the form name+hash+base64: give the line that `chatelaine audit key` prints"
+    case .text: "this is no public key of the form name+hash+base64: give the line that `chatelaine signing-key show` prints"
     case .algorithm: "the public key is of another kind than Ed25519: a newer version made it"
     case .hash: "the public key's hash does not fit: it was cut or changed on its way, copy it again"
     }

@@ -39,6 +39,7 @@ package struct ConfigurationError: Error, Equatable, Sendable {
     case mode(key: String)
     case logName
     case segmentBytes
+    case anchorAlone
     case socketPath(key: String, byteCount: Int)
     case sameSocket
     case account(String)

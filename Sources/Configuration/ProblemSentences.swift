@@ -33,6 +33,7 @@ extension ConfigurationError.Problem {
     case .mode(let key): "'\(key)' takes three or four octal digits that let the owner in, such as \"0660\""
     case .logName: "'log.name' takes 1 to 128 of A-Z a-z 0-9 . _ -"
     case .segmentBytes: "'log.first-segment-bytes' is not more than 'log.segment-bytes'"
+    case .anchorAlone: "'log.anchor' is for signed heads: name the key that signs them, 'log.signing-key', too"
     case .socketPath(let key, let count):
       "'\(key)' comes to a path of \(count) bytes, and a socket's has \(ConfigurationError.socketPathBytesMax) at most: choose a shorter one"
     case .sameSocket: "'admin-socket' and 'data-socket' are one path: give each its own"

@@ -29,8 +29,17 @@ package struct ServiceConfiguration: Equatable, Sendable {
     package let name: String
     package let segmentBytes: UInt64
     package let firstSegmentBytes: UInt64
+    /// The file of the key that signs heads; nil signs none.
+    package let signingKey: String?
+    /// Where the newest head is written too, on another disk.
+    package let anchor: String?
 
-    package init(directory: String, name: String, segmentBytes: UInt64, firstSegmentBytes: UInt64) {
+    package init(
+      directory: String, name: String, segmentBytes: UInt64, firstSegmentBytes: UInt64, signingKey: String? = nil,
+      anchor: String? = nil
+    ) {
+      self.signingKey = signingKey
+      self.anchor = anchor
       self.directory = directory
       self.name = name
       self.segmentBytes = segmentBytes

@@ -55,6 +55,10 @@ extension ServiceConfiguration {
     return ConfigurationFile.resolve(text, besides: file)
   }
 
+  private static func optionalPath(_ fields: Fields, _ key: String, _ file: String) throws(Fault) -> String? {
+    fields.optional(key) == nil ? nil : try path(fields, key, file)
+  }
+
   private static func keyring(_ fields: Fields, _ file: String) throws(Fault) -> Keyring {
     let keyring = try Fields(
       try fields.required("keyring"), of: "keyring", known: ["directory", "passphrase-credential", "new-versions"])
@@ -70,16 +74,20 @@ extension ServiceConfiguration {
   private static func log(_ fields: Fields, _ file: String) throws(Fault) -> Log {
     let value = try fields.required("log")
     let log = try Fields(
-      value, of: "log", known: ["directory", "name", "segment-bytes", "first-segment-bytes"])
+      value, of: "log",
+      known: ["directory", "name", "segment-bytes", "first-segment-bytes", "signing-key", "anchor"])
     let name = try log.text("name")
     guard isLogName(name) else { throw Fault(try log.required("name").line, .logName) }
     let range = Limits.segmentBytesRange
     let segment = try log.number("segment-bytes", in: range, default: 512 << 20)
     let first = try log.number("first-segment-bytes", in: range, default: min(1 << 20, segment))
     guard first <= segment else { throw Fault(value.line, .segmentBytes) }
+    let signingKey = try optionalPath(log, "signing-key", file)
+    let anchor = try optionalPath(log, "anchor", file)
+    guard anchor == nil || signingKey != nil else { throw Fault(try log.required("anchor").line, .anchorAlone) }
     return Log(
-      directory: try path(log, "directory", file), name: name, segmentBytes: segment, firstSegmentBytes: first
-    )
+      directory: try path(log, "directory", file), name: name, segmentBytes: segment, firstSegmentBytes: first,
+      signingKey: signingKey, anchor: anchor)
   }
 
   /// As an epoch's descriptor has it (docs/formats/segment.md).

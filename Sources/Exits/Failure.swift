@@ -22,6 +22,7 @@ package struct Failure: Error {
     switch error {
     case let error as Failure: self = error
     case let error as KeyringError: self.init(error.exitStatus, error.sentence)
+    case let error as SigningKeyError: self.init(error.exitStatus, error.sentence)
     case let error as PassphraseError: self.init(error.exitStatus, error.sentence)
     case let error as HardeningError: self.init(.configuration, error.sentence)
     case let error as ConfigurationError: self.init(error.exitStatus, printable(error.sentence))
@@ -63,6 +64,19 @@ extension KeyringFile.Refusal {
     case .size, .magic, .formatVersion, .seal, .keyVersion, .cost, .damaged, .wrongKey: .data
     case .passphraseNeeded, .wrongPassphrase: .noPermission
     case .outOfMemory: .configuration
+    }
+  }
+}
+
+extension SigningKeyError {
+  fileprivate var exitStatus: ExitStatus {
+    switch problem {
+    case .missing: .noInput
+    case .symlink, .notARegularFile, .hardLinked, .owner, .mode, .directoryOpenToOthers, .directoryOwner: .noPermission
+    case .content(.formatVersion), .testBuild: .configuration
+    case .content: .data
+    case .directoryMissing, .exists, .unwritable: .cannotCreate
+    case .unreadable(let errno): ExitStatus(readingFailedWith: errno)
     }
   }
 }
@@ -125,6 +139,9 @@ extension StartError {
       .store(.rollbackJournal), .store(.masterKey), .otherLog, .storeRolledBack, .logRolledBack, .logRewritten, .storeDiffers:
       .data
     case .masterFile(let fault): fault.exitStatus
+    case .heads(.unusable(.otherKey)): .configuration
+    case .heads(.unusable(.storage(let failure))): ExitStatus(readingFailedWith: failure.errno)
+    case .heads: .data
     case .store(.exists): .cannotCreate
     case .store(.inUse), .store(.busy): .busy
     case .store(.place): .noPermission

@@ -16,6 +16,8 @@ package final class KeyService: Sendable {
   let masters: Mutex<MasterKeySet>
   /// nil where master keys cannot be rotated.
   let keyring: ServiceKeyring?
+  /// nil where the log's heads are not signed.
+  private let heads: HeadKeeper?
   let rewrapping = Rewrapping()
   let clock: LogClock
   /// State changes run one after the other, until one leaves its intent without an outcome: then none,
@@ -39,7 +41,8 @@ package final class KeyService: Sendable {
 
   init(
     store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, policy: AccessPolicy, clock: LogClock,
-    keyring: ServiceKeyring? = nil, revocationSecondsMax: Int = Limits.revocationSecondsMax,
+    keyring: ServiceKeyring? = nil, heads: HeadKeeper? = nil,
+    revocationSecondsMax: Int = Limits.revocationSecondsMax,
     onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
   ) {
     faults = FoundFaults(onFault)
@@ -49,6 +52,7 @@ package final class KeyService: Sendable {
     self.log = log
     masters = Mutex(masterKeys)
     self.keyring = keyring
+    self.heads = heads
     self.clock = clock
     generation = Atomic(store.head.generation)
     primaryMasterVersion = Atomic(store.storeRow.primaryMasterVersion)
@@ -64,6 +68,8 @@ package final class KeyService: Sendable {
 
   package var storeHead: KeyStore.Head { store.head }
   package var logHead: AuditLog.Head { log.head }
+  /// The log's signed heads; nil where none are signed.
+  package var signedHeads: HeadKeeper.Report? { heads?.now }
 
   /// Notes the stop and closes log and store.
   package func close() {
@@ -76,6 +82,7 @@ package final class KeyService: Sendable {
       halt = .mustRestart(reason: "it was closed")
     }
     log.close()
+    heads?.close()
     try? store.close()
   }
 

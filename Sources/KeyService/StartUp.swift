@@ -25,6 +25,8 @@ package enum StartError: Error, Equatable, Sendable {
   case masterFile(MasterFileFault)
   /// Same generation, other content.
   case storeDiffers(generation: UInt64)
+  /// Log and signed heads do not go together.
+  case heads(HeadFault)
   case selfTest
 
   package var sentence: String {
@@ -53,6 +55,7 @@ package enum StartError: Error, Equatable, Sendable {
       "Entry \(sequence) of the log is not the one that the key store names: that entry or one before it was changed. Keep the files, restore the log as it was."
     case .storeDiffers(let generation):
       "The key store at generation \(generation) is not the one that the log names: restore a backup of the same time as the log."
+    case .heads(let fault): fault.sentence
     case .selfTest:
       "The self-test of the ciphers failed: this machine or its libcrypto or libsodium cannot be trusted."
     }
@@ -135,7 +138,8 @@ extension KeyService {
     storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(),
     masterKeys: MasterKeySet, refusedFiles: [UInt32: KeyringError] = [:],
     policy: AccessPolicy = .empty, policyFile: [UInt8]? = nil, clock: LogClock = .system,
-    keyring: ServiceKeyring? = nil, revocationSecondsMax: Int = Limits.revocationSecondsMax,
+    keyring: ServiceKeyring? = nil, heads: HeadSettings? = nil,
+    revocationSecondsMax: Int = Limits.revocationSecondsMax,
     onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in },
     onRefusing: (@Sendable (StorageFailure?) -> Void)? = nil,
     onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
@@ -145,7 +149,9 @@ extension KeyService {
     let examined: KeyStore.Examined
     do throws(KeyStoreError) { examined = try examineStore(storePath, masterKeys) } catch { throw given.told(error) }
     let masters = try matchMasters(examined.masters, given)
-    let (examinedLog, newest) = try examineLog(storage, for: examined.row)
+    let signed = try heads.map { heads throws(StartError) in try SignedHeads(heads, of: storage) }
+    let (examinedLog, newest) = try examineLog(storage, for: examined.row, rootsAt: signed?.sizes ?? [])
+    try signed?.check(examinedLog)
     // why: the newest segment may begin after the intent of the store's last change.
     let isTold = newest.lastState?.generation == examined.head.generation
     let history = isTold ? newest : try StoreHistory(readingAll: storage, named: examined.head.logSequence)
@@ -157,7 +163,8 @@ extension KeyService {
       do throws(StartError) {
         let service = KeyService(
           store: store, log: log, masterKeys: masters.usable(of: masterKeys), policy: policy, clock: clock,
-          keyring: keyring, revocationSecondsMax: revocationSecondsMax, onFault: onFault)
+          keyring: keyring, heads: signed?.keeper(of: log, after: examinedLog),
+          revocationSecondsMax: revocationSecondsMax, onFault: onFault)
         var report = StartReport(recovery: recovery)
         report.masters = masters
         report.hasReadWholeLog = !isTold
@@ -237,13 +244,13 @@ extension KeyService {
 
   /// Reads the end of a store's log, and gives what it says of the store. Writes nothing.
   private static func examineLog(
-    _ storage: any LogStorage, for store: StoreHeadRow
+    _ storage: any LogStorage, for store: StoreHeadRow, rootsAt sizes: [UInt64]
   ) throws(StartError) -> (log: LogWriter.Examined, history: StoreHistory) {
     try checkLogID(of: storage, for: store)
     var history = try checkNamedEntry(of: storage, for: store)
     do throws(LogError) {
       let known = KnownHead(sequence: store.logSequence)
-      let examined = try LogWriter.examine(storage, knownHead: known) { history.take($0) }
+      let examined = try LogWriter.examine(storage, knownHead: known, rootsAt: sizes) { history.take($0) }
       return (examined, history)
     } catch {
       guard case .corrupt(let fault, _) = error, fault.kind == .behindKnownHead else { throw .log(error) }

@@ -7,8 +7,8 @@ internal import ArgumentParser
     abstract: "Sets a service up, talks to it, looks after master keys, and reads what Chatelaine wrote.",
     subcommands: [
       InitCommand.self, StatusCommand.self, TenantCommand.self, KeyCommand.self, MasterCommand.self, EncryptCommand.self,
-      DecryptCommand.self, RewrapCommand.self, DataKeyCommand.self, KeyringCommand.self, EnvelopeCommand.self,
-      AuditCommand.self,
+      DecryptCommand.self, RewrapCommand.self, DataKeyCommand.self, KeyringCommand.self, SigningKeyCommand.self,
+      EnvelopeCommand.self, AuditCommand.self,
     ])
 
   static func main() { runClosedUp() }

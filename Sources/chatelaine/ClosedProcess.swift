@@ -6,7 +6,7 @@ internal import Glibc
 
 /// Closes the process up, then runs the command that the command line names, and exits.
 ///
-/// Only `keyring` and `init` touch the service's secrets: only there is what cannot be closed a reason to refuse.
+/// Only `keyring`, `signing-key` and `init` touch the service's secrets: only there is what cannot be closed a reason to refuse.
 func runClosedUp() -> Never {
   var used: (any ParsableCommand.Type)?
   do {
@@ -75,7 +75,7 @@ private func end(_ error: any Error, of command: (any ParsableCommand.Type)?) ->
 
 /// Read before the command line is parsed: parsing is not the first thing that may run.
 private func allowances(_ arguments: [String]) -> Hardening.Allowances {
-  guard let command = arguments.dropFirst().first, ["init", "keyring"].contains(command) else {
+  guard let command = arguments.dropFirst().first, ["init", "keyring", "signing-key"].contains(command) else {
     return [.root, .unlockedMemory, .swap, .preload]
   }
   var allowed: Hardening.Allowances = .root

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
 internal import ChatelaineConfiguration
 internal import ChatelaineCustody
 internal import ChatelaineExits
@@ -71,8 +72,9 @@ struct InitCommand: ParsableCommand {
         "chatelaine: \(printable(leftover)) is left over from an interrupted init, and nothing uses it: remove it"
       )
     }
-    let key = try place.fill { path in try make(files, in: path, secret) }
-    print(InitReport(directory: place.path, key: key, seal: seal, files: files).rendered(json: json))
+    let made = try place.fill { path in try make(files, in: path, secret) }
+    let report = InitReport(directory: place.path, key: made.master, logKey: made.logKey, seal: seal, files: files)
+    print(report.rendered(json: json))
   }
 
   /// why: a service in a place where its sockets cannot be would be found out only at its start.
@@ -101,10 +103,13 @@ struct InitCommand: ParsableCommand {
     return .init(uid: uid, principal: known == nil ? "uid:\(uid)" : "user:\(appUser)")
   }
 
-  private func make(_ files: InitFiles, in path: String, _ secret: Passphrase?) throws -> MasterKey {
+  private func make(
+    _ files: InitFiles, in path: String, _ secret: Passphrase?
+  ) throws -> (master: MasterKey, logKey: NoteKey) {
     try NewDirectory.makeFolder(path + "/store", mode: 0o700)
     try NewDirectory.makeFolder(path + "/log", mode: 0o700)
     try NewDirectory.makeFolder(path + "/run", mode: files.folderMode)
+    try NewDirectory.makeFolder(path + "/signing", mode: 0o700)
     let keys = try masterKeys(files, in: path, secret)
     let storage: FileStorage
     do throws(StorageFailure) { storage = try FileStorage(path: path + "/log", exclusively: true) } catch {
@@ -116,7 +121,11 @@ struct InitCommand: ParsableCommand {
     try NewDirectory.write(files.policy, to: path + "/policy.yaml", mode: files.fileMode)
     try NewDirectory.write(files.configuration, to: path + "/chatelaine.yaml", mode: files.fileMode)
     try NewDirectory.setMode(path, files.folderMode)
-    return keys.newest
+    let signing = try SigningKey.create(
+      at: path + "/" + InitFiles.signingKey, created: LogClock.system.wall(),
+      insecureExampleKeys: files.exampleKeys != nil)
+    let origin = try LogDirectory(storage).epoch.origin
+    return (keys.newest, NoteKey(name: origin, publicKey: signing.publicKey))
   }
 
   /// Of a keyring that is made, or of the example's.

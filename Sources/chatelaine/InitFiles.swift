@@ -19,6 +19,7 @@ struct InitFiles {
   var folderMode: UInt32 { application == nil ? 0o700 : 0o711 }
   var fileMode: UInt32 { application == nil ? 0o600 : 0o644 }
   static let longestSocketPath = "run/admin.sock"
+  static let signingKey = "signing/log.key"
   private var dataSocketMode: String { application == nil ? "0600" : "0666" }
 
   var configuration: String {
@@ -31,6 +32,9 @@ struct InitFiles {
     log:
       directory: log
       name: "\(logName)"
+      # Signs the log's heads. Keep its public key (chatelaine signing-key show) and heads where this machine cannot write.
+      signing-key: \(Self.signingKey)
+      # anchor: /mnt/elsewhere/chatelaine.head
     policy: policy.yaml
     # Whoever can write to a socket may ask; who it is says the kernel, and what is granted says the policy.
     data-socket:

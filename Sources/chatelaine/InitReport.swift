@@ -1,3 +1,4 @@
+internal import ChatelaineAuditTrail
 internal import ChatelaineCustody
 internal import ChatelaineVocabulary
 
@@ -5,6 +6,8 @@ internal import ChatelaineVocabulary
 struct InitReport {
   let directory: String
   let key: MasterKey
+  /// Under which the log's heads hold.
+  let logKey: NoteKey
   let seal: SealOption
   let files: InitFiles
 
@@ -12,6 +15,7 @@ struct InitReport {
     ("chatelaine.yaml", "the configuration; no secret, but whoever changes it decides what the service uses"),
     ("policy.yaml", "who may do what; whoever changes it gives keys' use away"),
     ("keyring/", "the master key; whoever reads it and a copy of store/ reads everything"),
+    ("signing/", "the key that signs the log's heads; whoever reads it can sign a forged log, and opens nothing"),
     ("store/", "wrapped keys (SQLite); reading it gives nothing, changing it is found"),
     ("log/", "who used which key, when and why; no plaintext and no key, and changing it is found"),
     ("run/", "the service's sockets; who connects is told by the kernel, not by the caller"),
@@ -26,8 +30,10 @@ struct InitReport {
       \(parts)
       keyring          \(key.reference.id.hex)
       key check value  \(key.keyCheckValue.hex)
+      log key          \(logKey.text)
       \(roles)
       Keep a second copy of keyring/ in another place: nothing else replaces it.
+      Keep the log key's line where this machine cannot write: the log's heads are checked with it.
       next: \(printable(next))
       """
   }
@@ -54,7 +60,7 @@ struct InitReport {
       ("directory", .string(directory)), ("config", .string(directory + "/chatelaine.yaml")),
       ("keyringId", .string(key.reference.id.hex)), ("version", .number(UInt64(key.reference.version))),
       ("seal", .string(seal.rawValue)), ("keyCheckValue", .string(key.keyCheckValue.hex)),
-      ("logName", .string(files.logName)), ("serviceUid", .number(UInt64(files.uid))),
+      ("logName", .string(files.logName)), ("logKey", .string(logKey.text)), ("serviceUid", .number(UInt64(files.uid))),
       ("applicationUid", .number(UInt64(files.application?.uid ?? files.uid))),
       ("rolesCombined", .bool(files.application == nil)),
       (

@@ -49,10 +49,24 @@ final class Facts: Sendable {
     let days = (Self.seconds() - start.seconds) / 86_400
     facts.diskFreeBytes = Self.freeBytes(logDirectory.path)
     if let gone = goneFromPlace(head) { facts.warnings.append(gone) }
+    facts.warnings += headWarnings()
     facts.logBytesPerEntry = entries > 0 ? bytes / entries : 0
     // why: the first minutes say nothing of a day.
     facts.logBytesPerDay = days > Self.daysMin ? bytes / days : 0
     return facts
+  }
+
+  /// What of the log's heads does not go as it should.
+  private func headWarnings() -> [String] {
+    guard let heads = service.signedHeads else {
+      return ["The log's heads are not signed: name a key in the configuration (log.signing-key)."]
+    }
+    var warnings: [String] = []
+    if let problem = heads.problem { warnings.append("The log's heads are not signed now: \(problem).") }
+    if let failure = heads.anchorProblem {
+      warnings.append("The anchor \(failure.path) cannot be written (\(failure.reason)): the newest head is in the log's directory only.")
+    }
+    return warnings
   }
 
   /// What was moved away while it is written to, and would be missed only at the next start.

@@ -7,7 +7,8 @@ internal import Glibc
 /// Refuses directories in which others could put something in the place of a socket or of the key store: the log and the
 /// keyring have stricter rules of their own. What is not there yet is told by whoever needs it.
 func checkPlaces(_ settings: ServiceConfiguration) throws(Failure) {
-  for path in [settings.dataSocket.path, settings.adminSocket.path, settings.store] {
+  let places = [settings.dataSocket.path, settings.adminSocket.path, settings.store, settings.log.signingKey]
+  for path in places.compactMap({ $0 }) {
     guard let directory = resolved(directoryAbove(path)) else { continue }
     try check(directory, forbidden: 0o022)
     var above = directory

@@ -27,9 +27,10 @@ extension Chatelained {
     do throws(DoorError) { passed = try .take(for: [data, admin]) } catch { throw Failure(error) }
     let (policy, policyFile) = try readPolicy(settings)
     let found = try openKeyring(settings)
+    let heads = try headSettings(settings)
     // why: before the first thread, for Landlock binds those that come after it.
     var measures = measures + [confineFiles(settings, found)]
-    let ((service, report), keyring) = try withKeyring(found) { try open(settings, $0, policy, policyFile) }
+    let ((service, report), keyring) = try withKeyring(found) { try open(settings, $0, heads, policy, policyFile) }
     tell("open", report, service)
     let facts = try Facts(settings, keyring.keys.keyringID, measures, service, budget)
     let doors: Doors
@@ -69,7 +70,7 @@ extension Chatelained {
     let writable = [settings.store, settings.dataSocket.path, settings.adminSocket.path].map(directoryAbove)
     let readable = [directoryAbove(settings.policy), settings.keyring.directory, "/etc", "/usr", "/lib", "/lib64", "/proc"]
     return Hardening.confineFiles(
-      writable: writable + [settings.log.directory],
+      writable: writable + [settings.log.directory] + (settings.log.anchor.map { [directoryAbove($0)] } ?? []),
       addable: makesVersions(settings, keyring) ? [settings.keyring.directory] : [], readable: readable)
   }
 
@@ -80,7 +81,8 @@ extension Chatelained {
   }
 
   private func open(
-    _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ policy: AccessPolicy, _ policyFile: [UInt8]
+    _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ heads: HeadSettings?, _ policy: AccessPolicy,
+    _ policyFile: [UInt8]
   ) throws -> (KeyService, StartReport) {
     let storage: FileStorage
     do throws(StorageFailure) {
@@ -98,10 +100,20 @@ extension Chatelained {
     return try KeyService.open(
       storePath: settings.store, log: storage, options: options, masterKeys: keyring.keys,
       refusedFiles: keyring.refused, policy: policy, policyFile: policyFile,
-      keyring: ServiceKeyring(place, makesVersions: makesVersions(settings, keyring)),
+      keyring: ServiceKeyring(place, makesVersions: makesVersions(settings, keyring)), heads: heads,
       onPoisoned: Self.endAfterFailedSync, onRefusing: Self.tellOfRefusing
     ) { fault in
       tellOperator("fault", [("times", "\(fault.times)"), ("what", fault.sentence)])
+    }
+  }
+
+  /// The key that signs the log's heads is read before files are confined, and kept.
+  private func headSettings(_ settings: ServiceConfiguration) throws(SigningKeyError) -> HeadSettings? {
+    guard let path = settings.log.signingKey else { return nil }
+    let key = try SigningKey.load(path, insecureExampleKeys: accepts(exampleKeysOf: settings))
+    return HeadSettings(key: key, anchor: settings.log.anchor) { problem in
+      guard let problem else { return tellOperator("heads are signed again", []) }
+      tellOperator("heads are not signed", [("why", problem)])
     }
   }
 

@@ -1508,6 +1508,47 @@ def proofs_vectors(entries, leaves):
     return dict(verifierKey=key, leaves=leaves, inclusion=inclusion, consistency=consistency, files=files)
 
 
+def signing_file(created, seed, public=None):
+    f = b"CS\1\1" + u64(created) + (public or public_key(seed)) + seed
+    return f + sha256(f)
+
+
+def signing_open(f):
+    need(len(f) >= 4 and f[:2] == b"CS")
+    need(f[2:4] == b"\1\1", "unsupported")
+    need(len(f) == 108)
+    need(sha256(f[:76]) == f[76:], "damaged")
+    need(public_key(f[44:76]) == f[12:44], "wrong-key")
+    return dict(createdNs=number(f[4:12]), publicKey=f[12:44])
+
+
+def signing_key_vectors():
+    good = signing_file(1700000000000000000, LOG_SEED)
+    out = []
+
+    def add(name, expect, f):
+        got, value = outcome(signing_open, f)
+        check("each signing key opens as expected", got == expect)
+        value = value or dict(createdNs=0, publicKey=b"")
+        out.append(dict(name=name, expect=expect, file=f, createdNs=str(value["createdNs"]), publicKey=value["publicKey"]))
+
+    add("a signing key", "ok", good)
+    add("another", "ok", signing_file(0, WITNESS_SEED))
+    add("nothing", "malformed", b"")
+    for size in (3, 4, 107):
+        add("cut to %u bytes" % size, "malformed", good[:size])
+    add("a byte too many", "malformed", good + b"\0")
+    add("a master key's magic", "malformed", b"CK" + good[2:])
+    for what, at in (("version", 2), ("seal", 3)):
+        add("another %s" % what, "unsupported", put(good, at, b"\2"))
+        add("another %s, shorter" % what, "unsupported", put(good, at, b"\2")[:100])
+    for at in (4, 11, 12, 43, 44, 75, 76, 107):
+        add("byte %u changed" % at, "damaged", flip(good, at))
+    other = signing_file(1700000000000000000, LOG_SEED, public_key(WITNESS_SEED))
+    add("another's public key, under a checksum of its own", "wrong-key", other)
+    return {"vectors": out}
+
+
 def transparency_vectors():
     entries, prev = [], sha256(descriptor(bytes.fromhex("2f351c59b5083a0964383f3ac433daed"), 1, 1700000000000000000, bytes(32), b"vectors"))
     for seq in range(300):
@@ -1528,7 +1569,7 @@ def build():
         "derivation.json": derivation_vectors(), "context.json": context_vectors(), "envelope.json": envelopes, "two-key.json": two_key,
         "wrapped-key.json": wrapped_vectors(), "local-envelope.json": locals_, "text.json": text_vectors(envelopes, locals_),
         "keyring.json": keyring_vectors(), "entry.json": entry_vectors(), "rows.json": rows_vectors(),
-        "heads.json": heads, "proofs.json": proofs,
+        "heads.json": heads, "proofs.json": proofs, "signing-key.json": signing_key_vectors(),
     }
     files = {name: as_file(value) for name, value in files.items()}
     index = []

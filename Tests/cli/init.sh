@@ -38,10 +38,10 @@ echo 'correct horse battery' >phrase; echo 'wrong horse battery' >wrong
 
 # One directory with everything in it, which a start accepts.
 expect 0 "^uid $(id -u) has every role here: for trying things out" init d
-check 'one trust sentence for each part' 6 "$(grep -cE '^  [a-z.]+/? +[a-z]' out)"
+check 'one trust sentence for each part' 7 "$(grep -cE '^  [a-z.]+/? +[a-z]' out)"
 expect 0 '^next: chatelained --config d2/chatelaine.yaml' init d2/
-check modes 'chatelaine.yaml=600 keyring=700 log=700 master-000001.key=400 policy.yaml=600 run=700 store=700' \
-  "$(modes d/chatelaine.yaml d/keyring d/log d/keyring/* d/policy.yaml d/run d/store)"
+check modes 'chatelaine.yaml=600 keyring=700 log=700 master-000001.key=400 policy.yaml=600 run=700 signing=700 log.key=400 store=700' \
+  "$(modes d/chatelaine.yaml d/keyring d/log d/keyring/* d/policy.yaml d/run d/signing d/signing/log.key d/store)"
 expect 0 '^all is well$' verify d/chatelaine.yaml
 expect 0 '^policy   2 rules, roles may be combined' verify "$work/d/chatelaine.yaml"
 expect 0 '^log      chatelaine/[0-9a-f]{32}, 2 entries hold$' env -C d "$bin/chatelained" --check --allow-root --config chatelaine.yaml
@@ -99,17 +99,17 @@ expect 0 'all is well' verify k/chatelaine.yaml; rm -rf .k.init-*
 
 # Row 50: an unknown key, a wrong type, a duplicate: line and nearest name, and --check does the same.
 sed 's/^policy:/polcy:/' d/chatelaine.yaml >d/c1.yaml
-refuse 78 "d/c1.yaml:9: unknown key 'polcy': did you mean 'policy'\?" verify d/c1.yaml
-refuse 78 "d/c1.yaml:9: unknown key 'polcy'" "$bin/chatelained" --allow-root --config d/c1.yaml
+refuse 78 "d/c1.yaml:12: unknown key 'polcy': did you mean 'policy'\?" verify d/c1.yaml
+refuse 78 "d/c1.yaml:12: unknown key 'polcy'" "$bin/chatelained" --allow-root --config d/c1.yaml
 { cat d/chatelaine.yaml; echo 'event-loops: "2"'; } >d/c2.yaml
-refuse 78 "d/c2.yaml:17: 'event-loops' takes a whole number, without quotes" verify d/c2.yaml
+refuse 78 "d/c2.yaml:20: 'event-loops' takes a whole number, without quotes" verify d/c2.yaml
 { cat d/chatelaine.yaml; echo 'store: x'; } >d/c3.yaml
-refuse 78 "d/c3.yaml:17: the key 'store' stands in line 5 already" verify d/c3.yaml
+refuse 78 "d/c3.yaml:20: the key 'store' stands in line 5 already" verify d/c3.yaml
 sed 's/policy.yaml/p1.yaml/' d/chatelaine.yaml >d/c4.yaml; sed 's/role: operator/role: operater/' d/policy.yaml >d/p1.yaml
 refuse 78 "d/p1.yaml:[0-9]+: 'operater' is no word for 'role': did you mean 'operator'\?" verify d/c4.yaml
 refuse 66 'd/none.yaml: the file cannot be read' verify d/none.yaml
 sed 's/policy.yaml/none.yaml/' d/chatelaine.yaml >d/c5.yaml; refuse 66 'd/none.yaml: the file cannot be read' verify d/c5.yaml
-cp d/chatelaine.yaml $'d/a\eb.yaml'; echo 'x: 1' >>$'d/a\eb.yaml'; refuse 78 'a\\x1bb.yaml:17: unknown key' verify $'d/a\eb.yaml'
+cp d/chatelaine.yaml $'d/a\eb.yaml'; echo 'x: 1' >>$'d/a\eb.yaml'; refuse 78 'a\\x1bb.yaml:20: unknown key' verify $'d/a\eb.yaml'
 expect 64 'config' "$bin/chatelained" --check --allow-root
 expect 0 'Exit status' "$bin/chatelained" --help
 
