@@ -5,7 +5,7 @@ internal import ChatelaineAuditLog
 struct AuditCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "audit", abstract: "Verifies and shows the key-access log. Needs no key and no service.",
-    subcommands: [AuditVerify.self, AuditShow.self])
+    subcommands: [AuditVerify.self, AuditShow.self, AuditReport.self])
 }
 
 /// Where the log is.

@@ -110,6 +110,9 @@ expect 0 '' c encrypt acme/pay --in card --out files/tagged --actor 'user 7' --p
 expect 0 "encrypt ok acme/pay v1 .* request=$id actor=\"user 7\" purpose=checkout$" c audit show --log d/log --request-id "$id"
 forged="batch rule=r items=1 request=$(printf '1%.0s' {1..32})"
 expect 0 '' c encrypt acme/pay --in card --out files/tagged --actor "$forged"
+c encrypt acme/pay --in card --out files/tagged --actor '</td><script>x</script>\"' >/dev/null
+c decrypt beta --in files/tagged --actor '</td><script>x</script>' >/dev/null 2>&1
+c audit report --log d/log --out page.html >/dev/null; check 'an actor is no markup of a report' '0 1' "$(grep -ci '<script' page.html) $(grep -c '&lt;script' page.html)"
 c audit show --log d/log >shown; check 'an actor forges no request' 0 "$(grep -cF "${forged##* }" shown)"
 check 'the control: as it was given it is found' 1 "$(c audit show --log d/log --json | sed 's/"requestId".*//' | grep -cF "${forged##* }")"
 expect 64 '32 hexadecimal digits' c encrypt acme/pay --request-id 7
