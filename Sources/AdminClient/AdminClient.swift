@@ -16,7 +16,9 @@ package struct AdminClient: Sendable {
   }
 
   package func status() async throws(ClientError) -> Chatelaine_V1_StatusResponse {
-    try await call("Status", Chatelaine_V1_StatusRequest())
+    let reply: Chatelaine_V1_StatusResponse = try await call("Status", Chatelaine_V1_StatusRequest())
+    try Self.need(!reply.version.isEmpty && reply.processID > 0 && !reply.log.logID.isEmpty && !reply.keyringID.isEmpty)
+    return reply
   }
 
   package func createTenant(_ tenant: String) async throws(ClientError) -> Chatelaine_V1_CreateTenantResponse
@@ -31,11 +33,13 @@ package struct AdminClient: Sendable {
   /// One page, from behind `after` on.
   package func listTenants(after: String = "") async throws(ClientError) -> Chatelaine_V1_ListTenantsResponse
   {
-    try await call(
+    let reply: Chatelaine_V1_ListTenantsResponse = try await call(
       "ListTenants",
       Chatelaine_V1_ListTenantsRequest.with {
         $0.after = after
       })
+    try Self.need(reply.tenants.allSatisfy { !$0.id.isEmpty })
+    return reply
   }
 
   package func createKey(
@@ -55,23 +59,27 @@ package struct AdminClient: Sendable {
   package func listKeys(
     of tenant: String, after: String = ""
   ) async throws(ClientError) -> Chatelaine_V1_ListKeysResponse {
-    try await call(
+    let reply: Chatelaine_V1_ListKeysResponse = try await call(
       "ListKeys",
       Chatelaine_V1_ListKeysRequest.with {
         $0.tenant = tenant
         $0.after = after
       })
+    try Self.need(reply.keys.allSatisfy { !$0.name.isEmpty && $0.currentVersion > 0 })
+    return reply
   }
 
   package func rotateKey(
     _ key: String, of tenant: String
   ) async throws(ClientError) -> Chatelaine_V1_RotateKeyResponse {
-    try await change(
+    let reply: Chatelaine_V1_RotateKeyResponse = try await change(
       "RotateKey",
       Chatelaine_V1_RotateKeyRequest.with {
         $0.tenant = tenant
         $0.key = key
       })
+    try Self.need(reply.version > 0)
+    return reply
   }
 
   package func enableKey(
@@ -99,11 +107,13 @@ package struct AdminClient: Sendable {
   package func rotateMaster(
     singleCopy: Bool
   ) async throws(ClientError) -> Chatelaine_V1_RotateMasterResponse {
-    try await change(
+    let reply: Chatelaine_V1_RotateMasterResponse = try await change(
       "RotateMaster",
       Chatelaine_V1_RotateMasterRequest.with {
         $0.singleCopy = singleCopy
       })
+    try Self.need(reply.version > 0)
+    return reply
   }
 
   /// `keyCheckValue` is 32 bytes.
@@ -118,7 +128,9 @@ package struct AdminClient: Sendable {
   }
 
   package func masterStatus() async throws(ClientError) -> Chatelaine_V1_MasterStatusResponse {
-    try await call("MasterStatus", Chatelaine_V1_MasterStatusRequest())
+    let reply: Chatelaine_V1_MasterStatusResponse = try await call("MasterStatus", Chatelaine_V1_MasterStatusRequest())
+    try Self.need(!reply.versions.isEmpty && reply.versions.allSatisfy { $0.version > 0 })
+    return reply
   }
 
   package func retireMaster(
@@ -129,6 +141,13 @@ package struct AdminClient: Sendable {
       Chatelaine_V1_RetireMasterRequest.with {
         $0.version = version
       })
+  }
+
+  /// An empty message is well-formed whatever it stands for: what no service leaves out has to be there.
+  private static func need(_ isThere: Bool) throws(ClientError) {
+    guard isThere else {
+      throw ClientError(.malformedReply, "The reply lacks what every service says: something else answers there.")
+    }
   }
 
   private func call<Request: Attributed, Response: Message>(

@@ -39,17 +39,22 @@ int ch_bind_unix(const char *path) {
   return descriptor;
 }
 
-int ch_unix_socket_state(const char *path) {
+int ch_unix_socket_state(const char *path, int asks) {
   struct stat facts;
   struct sockaddr_un address;
   if (lstat(path, &facts) != 0) return errno == ENOENT ? 0 : -1;
   if (!S_ISSOCK(facts.st_mode)) return 2;
   if (address_of(path, &address) != 0) return -1;
+  if (!asks) return 0;
   int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (descriptor < 0) return -1;
-  int answers = connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN;
+  int error = connect(descriptor, (struct sockaddr *)&address, sizeof(address)) == 0 ? 0 : errno;
   close(descriptor);
-  return answers ? 1 : 0;
+  if (error == 0 || error == EAGAIN) return 1;
+  // Only this proves that nobody listens: of another user's socket it may not even be asked.
+  if (error == ECONNREFUSED || error == ENOENT) return 0;
+  errno = error;
+  return 3;
 }
 
 static int socket_option(int descriptor, int name) {

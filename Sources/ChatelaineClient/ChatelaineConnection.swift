@@ -134,20 +134,22 @@ extension ClientError {
   }
 
   fileprivate init(connecting error: any Error, path: String) {
+    let isForbidden = (error as? IOError).map { [EACCES, EPERM].contains($0.errnoCode) } ?? false
     self.init(
-      .connectFailed, "There is no connection to \(path): \(Self.reason(error)).", retry: .after(.seconds(1)))
+      isForbidden ? .connectForbidden : .connectFailed, "There is no connection to \(path): \(Self.reason(error))",
+      retry: isForbidden ? .never : .after(.seconds(1)))
   }
 
   private static func reason(_ error: any Error) -> String {
     guard let error = error as? IOError else {
-      return error is SocketAddressError ? "a socket's path has 1 to 107 bytes" : String(describing: error)
+      return error is SocketAddressError ? "a socket's path has 1 to 107 bytes." : String(describing: error)
     }
     switch error.errnoCode {
-    case ENOENT: return "there is no such socket, is the service running"
-    case ECONNREFUSED: return "nobody listens there, is the service running"
-    case EACCES: return "you may not use this socket"
-    case EAGAIN: return "too many wait there already"
-    default: return errorText(error.errnoCode)
+    case ENOENT: return "there is no such socket, is the service running?"
+    case ECONNREFUSED: return "nobody listens there, is the service running?"
+    case EACCES: return "you may not use this socket, or a directory above it."
+    case EAGAIN: return "too many wait there already."
+    default: return errorText(error.errnoCode) + "."
     }
   }
 }

@@ -94,6 +94,8 @@ extension ClientError.Code {
 
   /// No connection could be made.
   public static let connectFailed = Self(rawValue: "CONNECT_FAILED")
+  /// The socket, or a directory above it, is not open to this user.
+  public static let connectForbidden = Self(rawValue: "CONNECT_FORBIDDEN")
   /// Another user than the expected one serves the socket: nothing was sent.
   public static let wrongServer = Self(rawValue: "WRONG_SERVER")
   /// The connection ended before the reply came. The call may have been done.

@@ -42,6 +42,8 @@ package struct ConfigurationError: Error, Equatable, Sendable {
     case anchorAlone
     case socketPath(key: String, byteCount: Int)
     case sameSocket
+    /// `owner` is the key that names the directory.
+    case socketAmong(key: String, owner: String)
     case account(String)
 
     case principal(String)

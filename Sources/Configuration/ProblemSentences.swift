@@ -37,6 +37,8 @@ extension ConfigurationError.Problem {
     case .socketPath(let key, let count):
       "'\(key)' comes to a path of \(count) bytes, and a socket's has \(ConfigurationError.socketPathBytesMax) at most: choose a shorter one"
     case .sameSocket: "'admin-socket' and 'data-socket' are one path: give each its own"
+    case .socketAmong(let key, let owner):
+      "'\(key)' is in the directory of '\(owner)', which is for nothing else: give sockets a directory of their own"
     case .account(let name):
       "\(name) is not in /etc/passwd or /etc/group: name another, or give the number (uid:N, gid:N)"
     case .principal(let text): "'\(text)' is no principal: write uid:N, user:NAME, gid:N or group:NAME"

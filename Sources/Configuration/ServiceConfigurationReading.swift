@@ -24,10 +24,18 @@ extension ServiceConfiguration {
     guard !isOnePlace(data.path, admin.path) else {
       throw Fault(try fields.required("admin-socket").line, .sameSocket)
     }
+    let (keyring, store) = (try keyring(fields, file), try path(fields, "store", file))
+    let log = try log(fields, file)
+    // why: a socket replaces what is at its path, and its directory is open to more people.
+    let taken = [("keyring.directory", keyring.directory + "/"), ("store", store), ("log.directory", log.directory + "/")]
+    for (key, socket) in [("data-socket", data), ("admin-socket", admin)] {
+      for (owner, inside) in taken where isOneDirectory(socket.path, inside) {
+        throw Fault(try fields.required(key).line, .socketAmong(key: key + ".path", owner: owner))
+      }
+    }
     let connections = try fields.number("connections-max", in: Limits.connectionsMaxRange, default: 1024)
     return ServiceConfiguration(
-      keyring: try keyring(fields, file), store: try path(fields, "store", file), log: try log(fields, file),
-      policy: try path(fields, "policy", file), dataSocket: data, adminSocket: admin,
+      keyring: keyring, store: store, log: log, policy: try path(fields, "policy", file), dataSocket: data, adminSocket: admin,
       eventLoops: Int(try fields.number("event-loops", in: Limits.eventLoopsRange, default: 1)),
       keysAtHand: Int(try fields.number("keys-at-hand", in: Limits.keysAtHandRange, default: 2000)),
       connectionsMax: Int(connections),
@@ -38,11 +46,18 @@ extension ServiceConfiguration {
 
   /// Whether two paths lead to one name in one directory, however they are written.
   private static func isOnePlace(_ one: String, _ other: String) -> Bool {
-    let (first, second) = (URL(fileURLWithPath: one), URL(fileURLWithPath: other))
-    let (above, below) = (first.deletingLastPathComponent(), second.deletingLastPathComponent())
-    guard first.lastPathComponent.utf8.elementsEqual(second.lastPathComponent.utf8) else { return false }
-    if above.standardizedFileURL == below.standardizedFileURL { return true }
-    let facts = [above, below].map { try? FileManager.default.attributesOfItem(atPath: $0.resolvingSymlinksInPath().path) }
+    let names = [one, other].map { URL(fileURLWithPath: $0).lastPathComponent }
+    return names[0].utf8.elementsEqual(names[1].utf8) && isOneDirectory(one, other)
+  }
+
+  /// Whether what two paths name lies in one directory; of a path with a slash at its end, that is itself.
+  private static func isOneDirectory(_ one: String, _ other: String) -> Bool {
+    let directories = [one, other].map { path in
+      path.utf8.last == UInt8(ascii: "/")
+        ? URL(fileURLWithPath: path) : URL(fileURLWithPath: path).deletingLastPathComponent()
+    }
+    if directories[0].standardizedFileURL.path == directories[1].standardizedFileURL.path { return true }
+    let facts = directories.map { try? FileManager.default.attributesOfItem(atPath: $0.resolvingSymlinksInPath().path) }
     let places = facts.map { [$0?[.systemNumber], $0?[.systemFileNumber]].compactMap { ($0 as? NSNumber)?.uint64Value } }
     return places[0].count == 2 && places[0] == places[1]
   }

@@ -5,6 +5,8 @@ internal import Glibc
 package enum DoorError: Error, Equatable, Sendable {
   case pathTooLong(String)
   case inUse(String)
+  /// What connecting to it said is neither an answer nor that nobody listens.
+  case notKnownStale(String, errno: Int32)
   case notASocket(String)
   case failed(String, call: String, errno: Int32)
   /// Of those that the service manager passed.
@@ -16,6 +18,8 @@ package enum DoorError: Error, Equatable, Sendable {
     case .pathTooLong(let path):
       "The socket path \(path) has more than \(DoorSocket.pathBytesMax) bytes: choose a shorter one."
     case .inUse(let path): "Another service answers at \(path): stop it, or choose another path."
+    case .notKnownStale(let path, let errno):
+      "There is a socket at \(path), and whether a service answers there cannot be told (connect failed: \(unsafe String(cString: ch_error_text(errno)))): stop who listens there, or remove it."
     case .notASocket(let path): "\(path) is there and is no socket: move it away."
     case .noListener(let descriptor):
       "Descriptor \(descriptor) from the service manager is no Unix stream socket that listens at a path: mend its unit."
@@ -54,7 +58,7 @@ package struct DoorSocket: Sendable {
   private func bind() throws(DoorError) -> CInt {
     let temporary = temporaryPath
     guard temporary.utf8.count <= Self.pathBytesMax else { throw .pathTooLong(path) }
-    try checkPlace()
+    try checkPlace(asking: true)
     unsafe unlink(temporary)
     let descriptor = unsafe ch_bind_unix(temporary)
     guard descriptor >= 0 else { throw .failed(path, call: "bind", errno: errno) }
@@ -77,13 +81,25 @@ package struct DoorSocket: Sendable {
     guard status == 0 else { throw .failed(path, call: call, errno: errno) }
   }
 
-  private func checkPlace() throws(DoorError) {
-    switch unsafe ch_unix_socket_state(path) {
+  /// Refuses a place where no socket can be made: a directory that is not there or may not be written, a file that is no
+  /// socket, and, where it is asked by connecting to it, a socket that anybody answers. Changes nothing.
+  package func checkPlace(asking: Bool) throws(DoorError) {
+    // why: who does not ask only looks, and may look at a disk that nobody can write.
+    guard unsafe faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0 || (errno == EROFS && !asking) else {
+      throw .failed(path, call: "access", errno: errno)
+    }
+    switch unsafe ch_unix_socket_state(path, asking ? 1 : 0) {
     case 0: return
     case 1: throw .inUse(path)
     case 2: throw .notASocket(path)
+    case 3: throw .notKnownStale(path, errno: errno)
     default: throw .failed(path, call: "lstat", errno: errno)
     }
+  }
+
+  private var directory: String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
   func remove() { unsafe unlink(path) }

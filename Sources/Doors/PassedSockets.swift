@@ -4,7 +4,7 @@ internal import Glibc
 /// Sockets that a service manager listens at and passed on, as systemd does (sd_listen_fds(3)): those who come while
 /// the service is not there wait for it.
 package struct PassedSockets: Sendable {
-  let byPath: [String: CInt]
+  package let byPath: [String: CInt]
 
   /// Nothing was passed.
   package static let none = PassedSockets(byPath: [:])

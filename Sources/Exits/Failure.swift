@@ -145,7 +145,7 @@ extension StartError {
     case .store(.exists): .cannotCreate
     case .store(.inUse), .store(.busy): .busy
     case .store(.place): .noPermission
-    case .store(.database): .inputOutput
+    case .store(.database), .store(.full), .service(.auditUnavailable): .inputOutput
     case .store, .service, .selfTest: .configuration
     }
   }

@@ -302,6 +302,7 @@ extension ServiceError {
   var reason: Reason {
     switch self {
     case .notFound: .noSuchKey
+    case .notAllowed: .policy
     case .keyDisabled: .keyDisabled
     case .decryptionFailed: .keyOrContext
     case .keyring(.unwritable), .keyring(.unreadable): .store

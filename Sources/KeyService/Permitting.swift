@@ -36,19 +36,19 @@ extension KeyService {
   ) throws(ServiceError) -> AppendedEntry {
     var entry = entry(.service, Subject(operation: .policyReload), caller, tags)
     entry.outcome = .failed
-    entry.reason = .malformed
+    entry.reason = file == nil ? .store : .malformed
     if let file { entry.details = [.init(.policyHash, SHA256.hash(file.span).bytes)] }
     return try append(entry)
   }
 
   /// Lets pass what a rule allows, and puts the rule into the subject; else notes the refusal. What is not allowed
-  /// looks as if it were not there.
+  /// looks as if it were not there, where a tenant is named; else there is nothing to hide.
   func permit(
     _ subject: inout Subject, _ grant: Grants.Grant?, by caller: Caller, _ tags: RequestTags
   ) throws(ServiceError) {
     subject.grant = grant
     guard grant == nil else { return }
-    throw try note(.policy, subject, by: caller, tags)
+    throw try note(subject.tenant == nil ? Refusal(.notAllowed, .policy) : .policy, subject, by: caller, tags)
   }
 
   /// Notes an admin act that is refused before anything was begun, and gives what the caller is told.

@@ -33,13 +33,20 @@ extension KeyService {
       storeHead: storeHead, primaryMasterVersion: store.storeRow.primaryMasterVersion, master: try? masterStatus(),
       logHead: logHead,
       isLogPoisoned: log.isPoisoned, logRefusedBy: log.refusingBy,
-      changesHaltedBy: changesHaltedBy ?? (store.isInPlace ? nil : Self.storeIsGone), fault: faults.last,
+      changesHaltedBy: store.lostFile.map(Self.halt) ?? changesHaltedBy, fault: faults.last,
       policyEpoch: policyEpoch,
       policyRules: policy.rules.count)
   }
 
-  private static let storeIsGone = ServiceError.mustRestart(
-    reason: "the key store's file was removed or replaced while it was open: put it back first")
+  private static func halt(_ lost: KeyStore.LostFile) -> ServiceError {
+    switch lost {
+    case .database:
+      .mustRestart(reason: "the key store's file was removed or replaced while it was open: put it back first")
+    case .journal:
+      .mustRestart(
+        reason: "the key store's journal (-wal, -shm) was removed or replaced while it was open: stop it with SIGTERM, which saves all that is in it, and start it")
+    }
+  }
 
   /// Tenants that the caller may know of, in order of their ids, a page of at most `limit`; and behind which of them the
   /// next page begins, nil at the end.

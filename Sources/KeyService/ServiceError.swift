@@ -8,6 +8,8 @@ package import ChatelaineVocabulary
 package enum ServiceError: Error, Equatable, Sendable {
   /// No such tenant or key, or none that the caller may know of.
   case notFound
+  /// No rule of the policy allows an act that is about no tenant.
+  case notAllowed
   case keyDisabled
   case decryptionFailed
   /// The name is taken, now or for ever.
@@ -87,7 +89,7 @@ package enum ServiceError: Error, Equatable, Sendable {
 
   package var code: ErrorCode {
     switch self {
-    case .notFound: .notFound
+    case .notFound, .notAllowed: .notFound
     case .keyDisabled: .keyDisabled
     case .decryptionFailed: .decryptionFailed
     // The disk's fault, or a permission's: the same call may go well later.
@@ -110,6 +112,7 @@ package enum ServiceError: Error, Equatable, Sendable {
   package var sentence: String {
     switch self {
     case .notFound: "There is no such tenant or key."
+    case .notAllowed: "Permission denied: no rule of the policy allows you this."
     case .keyDisabled: "The key is disabled: ask the operator to enable it."
     case .decryptionFailed: "The ciphertext does not open for this tenant and context."
     case .taken(let record): "\(record) exists or has existed: names are never used again, choose another."

@@ -52,9 +52,12 @@ extension KeyStore {
 
   /// What is written to a file without a name is lost with the process: from here on only a restart helps.
   func checkPlace() throws(KeyStoreError) {
-    guard !place.isHeld else { return }
+    guard let lost = lostFile else { return }
     state.withLock { $0.isUncertain = true }
-    throw .database(code: 14, doing: "writing the store, whose file was removed or replaced while it was open")
+    // why: of a journal without a name nothing is there after a kill, and earlier changes were said to be done.
+    if lost == .journal { try? checkpoint() }
+    let file = lost == .journal ? "journal" : "file"
+    throw .database(code: 14, doing: "writing the store, whose \(file) was removed or replaced while it was open")
   }
 
   func headToChange() throws(KeyStoreError) -> StoreHeadRow {
@@ -87,7 +90,7 @@ extension KeyStore {
   }
 
   /// SQLITE_FULL
-  private static let fullCode: Int32 = 13
+  static let fullCode: Int32 = 13
 
   /// Whether the database has this head, and no transaction under way: as who writes sees it, and as who reads.
   private func isAt(_ head: StoreHeadRow) -> Bool {

@@ -46,8 +46,10 @@ package final class KeyStore: Sendable {
   /// Before the database, which is closed first.
   private let lock: StoreLock
   let pool: DatabasePool
-  /// Where the file was when it was opened.
+  /// Where the database was when it was opened.
   let place: FilePlace
+  /// Where SQLite's journal and its index were then: it makes them anew only when nobody has the database open.
+  let journalPlaces: [FilePlace]
   let authenticator: RowAuthenticator
   let state: Mutex<State>
   /// Held over a whole change, in which the store may be read: never taken with `state` held.
@@ -62,14 +64,25 @@ package final class KeyStore: Sendable {
     self.lock = lock
     self.pool = pool
     place = FilePlace(path)
+    journalPlaces = StoreFiles.journalSuffixes.map { FilePlace(path + $0) }
     self.authenticator = authenticator
     state = Mutex(State(head: head, tree: tree))
   }
 
   package var head: Head { state.withLock { Head($0.head) } }
 
-  /// Whether the file that was opened is still the one at its path: else no change is taken.
-  package var isInPlace: Bool { place.isHeld }
+  /// A file that was opened, and is no longer the one at its path.
+  package enum LostFile: Sendable {
+    case database
+    /// What SQLite keeps beside it: with the database closed, all of it is there.
+    case journal
+  }
+
+  /// Which file is not in its place, where one is not: then no change is taken.
+  package var lostFile: LostFile? {
+    guard place.isHeld else { return .database }
+    return journalPlaces.allSatisfy(\.isHeld) ? nil : .journal
+  }
 
   package var storeRow: StoreHeadRow { state.withLock { $0.head } }
 

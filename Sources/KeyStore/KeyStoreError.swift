@@ -24,7 +24,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   case noDescriptor(doing: String)
   /// Another process held the write lock for too long: nothing was written.
   case busy
-  /// The disk had no room for a change, which was taken back: the store is as it was.
+  /// The disk had no room for a change, which was taken back, or for the journal of a store that is opened: the store is
+  /// as it was.
   case full
   /// A record is not as this service wrote it: edited, swapped, revived or deleted.
   case tampered(record: String)
@@ -83,7 +84,7 @@ package enum KeyStoreError: Error, Equatable, Sendable {
     case .noDescriptor(let doing):
       "The process had no descriptor left while \(doing): raise RLIMIT_NOFILE (LimitNOFILE=, ulimit -n)."
     case .busy: "Another process holds the key store's lock, so nothing was changed: find it and end it."
-    case .full: "The key store's disk is full, and the change was taken back: make room, then try again."
+    case .full: "The key store's disk is full, and nothing was changed: make room, then try again."
     case .tampered(let record):
       "The record of \(record) in the key store was changed outside Chatelaine: restore a backup."
     case .rootMismatch(let generation):

@@ -174,11 +174,21 @@ extension KeyStore {
     }
   }
 
+  /// As `translating`, for who makes the journal: where there is no room for its index SQLite says only that it failed.
+  fileprivate static func translatingFull<Value>(
+    _ path: String, _ doing: String, _ body: () throws -> Value
+  ) throws(KeyStoreError) -> Value {
+    do throws(KeyStoreError) { return try translating(doing, body) } catch {
+      guard case .database(let code, _) = error, code == fullCode || StoreFiles.isDiskFull(path) else { throw error }
+      throw .full
+    }
+  }
+
   fileprivate static func openPool(path: String) throws(KeyStoreError) -> DatabasePool {
     var configuration = Configuration()
     configuration.maximumReaderCount = 4
     configuration.busyMode = .timeout(5)
-    return try translating("opening the store") {
+    return try translatingFull(path, "opening the store") {
       let pool = try DatabasePool(path: path, configuration: configuration)
       try pool.writeWithoutTransaction { try Schema.configureWriter($0) }
       return pool
@@ -218,7 +228,7 @@ extension KeyStore {
       let pool = try use == .checking ? KeyStore.openUntouched(path) : KeyStore.openPool(path: path)
       if use == .serving {
         // why: one transaction, so that a store that is refused is still of the version it was.
-        try translating("migrating the store") {
+        try KeyStore.translatingFull(path, "migrating the store") {
           try pool.write { database in
             guard try StoreHeadRow.loadChecked(database, authenticator) == row else {
               throw KeyStoreError.tampered(record: "the store")

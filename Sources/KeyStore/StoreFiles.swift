@@ -4,7 +4,10 @@ internal import Synchronization
 
 /// The files of a store: the database and what SQLite keeps beside it.
 enum StoreFiles {
-  private static let suffixes = ["", "-wal", "-shm", "-journal"]
+  private static let suffixes = [""] + journalSuffixes + ["-journal"]
+  /// The journal of changes that the database does not have yet, and its index, which is there for all who have the
+  /// database open and holds their locks.
+  static let journalSuffixes = ["-wal", "-shm"]
 
   /// Refuses links and what is no regular file: opening a fifo would wait for somebody to write to it.
   static func checkKinds(_ path: String) throws(KeyStoreError) {
@@ -44,6 +47,24 @@ enum StoreFiles {
     var status = stat()
     return unsafe stat(path + "-wal", &status) == 0 && status.st_size > 0
   }
+
+  /// What SQLite's index of a journal takes, twice.
+  private static let roomNeeded = 65_536
+
+  /// Whether there is no room beside a file: tried, with a file that has no name.
+  static func isDiskFull(_ path: String) -> Bool {
+    let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+    let above = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    let directory = unsafe open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard directory >= 0 else { return false }
+    defer { _ = close(directory) }
+    let file = ch_open_unnamed(directory, 0o600)
+    guard file >= 0 else { return isOfRoom(errno) }
+    defer { _ = close(file) }
+    return isOfRoom(posix_fallocate(file, 0, off_t(roomNeeded)))
+  }
+
+  private static func isOfRoom(_ number: Int32) -> Bool { number == ENOSPC || number == EDQUOT }
 
   /// When, and as what, the files that hold records were last written: whoever writes one through SQLite changes it.
   struct Stamp: Equatable, Sendable { fileprivate let files: [[Int64]] }

@@ -6,7 +6,7 @@ struct AuditCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "audit", abstract: "Verifies and shows the key-access log, and proves what is in it. Needs no service.",
     subcommands: [
-      AuditVerify.self, AuditShow.self, AuditHead.self, AuditProve.self, AuditCheckProof.self,
+      AuditVerify.self, AuditShow.self, AuditReport.self, AuditHead.self, AuditProve.self, AuditCheckProof.self,
     ])
 }
 

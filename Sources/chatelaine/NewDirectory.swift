@@ -30,6 +30,8 @@ struct NewDirectory {
     guard unsafe stat(parent, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
       throw Failure(.cannotCreate, "\(printable(path)): the directory above does not exist: make it first")
     }
+    // why: a start would refuse it.
+    try checkNobodyElseWrites(in: parent, forbidden: 0o002)
     guard unsafe lstat(path, &status) == 0 else { return }
     let content = try? FileManager.default.contentsOfDirectory(atPath: path)
     guard status.st_mode & S_IFMT == S_IFDIR, content?.isEmpty == true else {

@@ -37,6 +37,7 @@ internal import Glibc
   var check = false
 
   static func main() {
+    Signals.hold()
     do {
       try Hardening.holdStandardDescriptors()
       // why: a file at RLIMIT_FSIZE is refused like a full disk; the default is death.
@@ -54,6 +55,7 @@ internal import Glibc
   }
 
   private func run(_ settings: ServiceConfiguration, _ measures: [Measure]) throws {
+    if check { Signals.release() } else { Signals.endAtStop() }
     if accepts(exampleKeysOf: settings) { printError(Keyring.exampleWarning) }
     try checkPlaces(settings)
     try checkThreads(settings)

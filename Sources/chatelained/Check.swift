@@ -2,6 +2,7 @@ internal import ChatelaineAccessPolicy
 internal import ChatelaineAuditLog
 internal import ChatelaineConfiguration
 internal import ChatelaineCustody
+internal import ChatelaineDoors
 internal import ChatelaineExits
 internal import ChatelaineHardening
 internal import ChatelaineKeyService
@@ -26,6 +27,8 @@ extension Chatelained {
     } catch {
       throw StartError.log(.storage(error))
     }
+    // why: who connects to a service manager's socket starts the service.
+    try checkSockets([settings.dataSocket, settings.adminSocket].map { DoorSocket($0) }, asking: false)
     let (report, keyring) = try withKeyring(found) { keyring in
       try KeyService.check(
         storePath: settings.store, log: storage, masterKeys: keyring.keys, refusedFiles: keyring.refused,

@@ -20,6 +20,8 @@ final class Facts: Sendable {
   private static let daysMin = 1.0 / 144
 
   private let facts: Mutex<StatusFacts>
+  /// Why the policy's file was not taken at the last reload; nil where it was.
+  private let policyRefusal = Mutex<String?>(nil)
   private let start: Start
   private let service: KeyService
   private let logDirectory: FilePlace
@@ -41,8 +43,15 @@ final class Facts: Sendable {
 
   func note(_ measure: Measure) { facts.withLock { $0.measures.append(measure) } }
 
+  func notePolicy(refusedBecause sentence: String?) {
+    let time = LogClock.system.wall().rfc3339
+    let warning = sentence.map { "The policy in force is not the file's, which was refused at \(time): \($0)" }
+    policyRefusal.withLock { $0 = warning }
+  }
+
   func now() -> StatusFacts {
     var facts = facts.withLock { $0 }
+    if let refusal = policyRefusal.withLock({ $0 }) { facts.warnings.append(refusal) }
     let head = service.logHead
     let entries = Double(head.nextSequence - start.head.nextSequence)
     let bytes = Self.bytes(from: start.head, to: head)

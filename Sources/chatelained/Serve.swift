@@ -20,7 +20,6 @@ extension Chatelained {
   /// Policy, keyring, files confined, store and log each against the other, doors, system calls confined; then
   /// signals until the end.
   func serve(_ settings: ServiceConfiguration, _ measures: [Measure]) throws {
-    let signals = Signals()
     let budget = try descriptorBudget(settings)
     let (data, admin) = (DoorSocket(settings.dataSocket), DoorSocket(settings.adminSocket))
     let passed: PassedSockets
@@ -28,10 +27,15 @@ extension Chatelained {
     let (policy, policyFile) = try readPolicy(settings)
     let found = try openKeyring(settings)
     let heads = try headSettings(settings)
+    let signals = Signals()
     // why: before the first thread, for Landlock binds those that come after it.
     var measures = measures + [confineFiles(settings, found)]
-    let ((service, report), keyring) = try withKeyring(found) { try open(settings, $0, heads, policy, policyFile) }
+    let sockets = [data, admin].filter { passed.byPath[$0.path] == nil }
+    let ((service, report), keyring) = try withKeyring(found) {
+      try open(settings, $0, heads, policy, policyFile, sockets: sockets)
+    }
     tell("open", report, service)
+    guard !signals.isStopWaiting else { return stop(service) }
     let facts = try Facts(settings, keyring.keys.keyringID, measures, service, budget)
     let doors: Doors
     do {
@@ -58,10 +62,14 @@ extension Chatelained {
       looks += 1
       if looks.isMultiple(of: 12) { tellMasterFiles(service, since: &faults) }
     } reload: {
-      reloadPolicy(settings, service)
+      reloadPolicy(settings, service, facts)
     }
+    stop(service, doors)
+  }
+
+  private func stop(_ service: KeyService, _ doors: Doors? = nil) {
     tellOperator("stopping", [])
-    doors.close()
+    doors?.close()
     service.close()
     tellOperator("stopped", [])
   }
@@ -80,9 +88,10 @@ extension Chatelained {
       && keyring.headers.contains { $0.seal == .file }
   }
 
+  /// `sockets` are those that are to be made: whether they can be is seen before the log has an entry of this start.
   private func open(
     _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ heads: HeadSettings?, _ policy: AccessPolicy,
-    _ policyFile: [UInt8]
+    _ policyFile: [UInt8], sockets: [DoorSocket]
   ) throws -> (KeyService, StartReport) {
     let storage: FileStorage
     do throws(StorageFailure) {
@@ -92,6 +101,7 @@ extension Chatelained {
     let name: String
     do throws(LogError) { name = try LogDirectory(storage).epoch.name } catch { throw StartError.log(error) }
     try checkName(settings, of: name)
+    try checkSockets(sockets, asking: true)
     var options = LogOptions()
     options.segmentBytes = settings.log.segmentBytes
     options.firstSegmentBytes = settings.log.firstSegmentBytes
@@ -174,22 +184,29 @@ extension Chatelained {
     told = found
   }
 
-  private func reloadPolicy(_ settings: ServiceConfiguration, _ service: KeyService) {
+  private func reloadPolicy(_ settings: ServiceConfiguration, _ service: KeyService, _ facts: Facts) {
     var file: [UInt8]?
+    let refusal: String
     do {
       let bytes = try ConfigurationFile.read(settings.policy)
       file = bytes
       let policy = try PolicyFile.parse(bytes, file: settings.policy, accounts: .system())
       _ = try service.reloadPolicy(policy, file: bytes, by: .service, RequestTags())
-      tellOperator("policy reloaded", [("rules", "\(policy.rules.count)")])
+      facts.notePolicy(refusedBecause: nil)
+      return tellOperator("policy reloaded", [("rules", "\(policy.rules.count)")])
     } catch let error as ConfigurationError {
-      tellOperator("policy not reloaded, the old one stays", [("why", error.sentence)])
+      refusal = error.sentence
       // why: where the log takes no entry it says so itself.
       _ = try? service.noteRefusedPolicy(file: file, by: .service, RequestTags())
-    } catch let error as ServiceError {
-      tellOperator("policy not reloaded, the old one stays", [("why", error.sentence)])
-    } catch { tellOperator("policy not reloaded, the old one stays", []) }
+    } catch let error as ServiceError { refusal = error.sentence } catch { refusal = "\(error)" }
+    facts.notePolicy(refusedBecause: refusal)
+    tellOperator("policy not reloaded, the old one stays", [("why", refusal)])
   }
+}
+
+/// With the log's lock held: then nobody who answers at a socket is a service of this configuration.
+func checkSockets(_ sockets: [DoorSocket], asking: Bool) throws(Failure) {
+  do throws(DoorError) { for socket in sockets { try socket.checkPlace(asking: asking) } } catch { throw Failure(error) }
 }
 
 extension Failure {
@@ -197,7 +214,7 @@ extension Failure {
     let status: ExitStatus =
       switch error {
       case .pathTooLong, .noListener, .strayListener: .configuration
-      case .inUse: .busy
+      case .inUse, .notKnownStale: .busy
       case .notASocket, .failed: .cannotCreate
       }
     self.init(status, printable(error.sentence))
@@ -209,7 +226,7 @@ extension LogRecovery {
 }
 
 extension DoorSocket {
-  fileprivate init(_ socket: ServiceConfiguration.Socket) {
+  init(_ socket: ServiceConfiguration.Socket) {
     self.init(path: socket.path, mode: socket.mode, gid: socket.gid)
   }
 }

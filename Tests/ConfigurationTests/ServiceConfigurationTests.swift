@@ -194,6 +194,26 @@ struct ServiceConfigurationTests {
         == "c.yaml:13: 'admin-socket' and 'data-socket' are one path: give each its own")
   }
 
+  @Test("A socket among the files of keyring, store or log is refused, however its path is written")
+  func socketsAmongFiles() {
+    let cases = [
+      ("keyring/x.sock", "keyring.directory"), ("store/x.sock", "store"), ("run/../log/./000001-0000000001.seg", "log.directory"),
+      ("/etc/chatelaine/store//x.sock", "store"),
+    ]
+    for (path, owner) in cases {
+      let rest = "is in the directory of '\(owner)', which is for nothing else: give sockets a directory of their own"
+      let refusal = { (old: String) in
+        #expect(throws: ConfigurationError.self) {
+          try Self.parse(Self.smallest.replacing(old, with: path), file: "/etc/chatelaine/c.yaml")
+        }?.sentence
+      }
+      #expect(refusal("run/data.sock") == "/etc/chatelaine/c.yaml:10: 'data-socket.path' \(rest)")
+      #expect(refusal("run/admin.sock") == "/etc/chatelaine/c.yaml:13: 'admin-socket.path' \(rest)")
+    }
+    #expect(Self.refusal("run/data.sock", "keyring/run/data.sock") == nil)
+    #expect(Self.refusal("run/data.sock", "storehouse/data.sock") == nil)
+  }
+
   @Test("Modes, groups, log names and segment sizes are held to what can work")
   func values() {
     for mode in ["0060", "660x", "066", "06600", "1660", "+660", "0888"] {

@@ -199,7 +199,8 @@ import Testing
       #expect(service.policyEpoch == epoch)
     }
     #expect(entries.map(\.operation) == [.policyReload, .policyReload])
-    #expect(entries.allSatisfy { $0.entryClass == .service && $0.outcome == .failed && $0.reason == .malformed })
+    #expect(entries.allSatisfy { $0.entryClass == .service && $0.outcome == .failed })
+    #expect(entries.map(\.reason) == [.malformed, .store])
     #expect(entries.map { $0.detail(.policyHash) } == [SHA256.hash([1, 2]).bytes, nil])
     #expect(entries.allSatisfy { $0.detail(.count) == nil })
   }

@@ -62,6 +62,7 @@ import Testing
     var refusal: ServiceError {
       switch self {
       case .decrypt, .decryptBatch, .unwrap, .rewrapEnvelope, .rewrapDataKey: .decryptionFailed
+      case .status, .tenantList, .masterRotate, .masterCommit, .masterStatus, .masterRetire: .notAllowed
       default: .notFound
       }
     }

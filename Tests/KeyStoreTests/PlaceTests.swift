@@ -40,9 +40,9 @@ import Testing
   @Test func `a store whose file was removed takes no change any more`() throws {
     let store = try bench.create()
     try bench.put(store, TenantRow.sample("acme"))
-    #expect(store.isInPlace)
+    #expect(store.lostFile == nil)
     try FileManager.default.moveItem(atPath: bench.path, toPath: bench.path + ".away")
-    #expect(!store.isInPlace)
+    #expect(store.lostFile == .database)
     #expect(throws: KeyStoreError.self) { try bench.put(store, TenantRow.sample("globex")) }
     // why: also when it is put back: what happened meanwhile is not known.
     try FileManager.default.moveItem(atPath: bench.path + ".away", toPath: bench.path)
@@ -57,6 +57,52 @@ import Testing
     #expect(unsafe rename(bench.path + ".copy", bench.path) == 0)
     #expect(throws: KeyStoreError.self) { try bench.put(store, TenantRow.sample("acme")) }
     try? store.close()
+  }
+
+  @Test(arguments: ["-wal", "-shm"], [false, true])
+  func `a store whose journal was removed or replaced takes no change, and keeps all that it took`(
+    suffix: String, isReplaced: Bool
+  ) throws {
+    let store = try bench.create()
+    try bench.put(store, TenantRow.sample("acme"))
+    #expect(store.lostFile == nil)
+    let file = bench.path + suffix
+    if isReplaced {
+      try FileManager.default.copyItem(atPath: file, toPath: file + ".copy")
+      #expect(unsafe rename(file + ".copy", file) == 0)
+    } else {
+      try FileManager.default.removeItem(atPath: file)
+    }
+    #expect(store.lostFile == .journal)
+    #expect(throws: KeyStoreError.self) { try bench.put(store, TenantRow.sample("globex")) }
+    // What a kill now leaves: the database has what was taken before.
+    let killed = try Bench(storeKey: bench.storeKey)
+    try FileManager.default.copyItem(atPath: bench.path, toPath: killed.path)
+    let found = try killed.open()
+    #expect(try found.tenant(tenant("acme")) != nil && found.tenant(tenant("globex")) == nil)
+    try found.close()
+    try store.close()
+    let opened = try bench.open()
+    #expect(try opened.tenant(tenant("acme")) != nil && opened.tenant(tenant("globex")) == nil)
+    try opened.close()
+  }
+
+  @Test func `a change whose journal goes away while it is made is not said to be done`() throws {
+    let store = try bench.create()
+    let path = bench.path
+    #expect(throws: KeyStoreError.self) {
+      _ = try store.change(intentSequence: 2, intentLeafHash: Digest(0, 0, 0, 2)) { change in
+        guard unsafe unlink(path + "-wal") == 0 else { preconditionFailure("there is a journal") }
+        guard let row = try? TenantRow.sample("acme") else { preconditionFailure("a row is made") }
+        change.put(row)
+      }
+    }
+    #expect(throws: KeyStoreError.self) { try bench.put(store, TenantRow.sample("globex")) }
+    // Closed in order, the store has it: the next start says of its intent that it was done.
+    try store.close()
+    let opened = try bench.open()
+    #expect(try opened.tenant(tenant("acme")) != nil && opened.tenant(tenant("globex")) == nil)
+    try opened.close()
   }
 
   @Test(arguments: ["", "-wal", "-shm", "-journal"])

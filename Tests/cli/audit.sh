@@ -58,6 +58,18 @@ command=verify; says "$work/cut" "segments without their epoch" 65 TAMPERED
 timeout 1 "$chatelaine" audit show -f --log "$log" >/dev/null; check "-f goes on until stopped" $? 124
 check "JSON lines parse" "$(show --json | { command -v python3 >/dev/null && python3 -c 'import json,sys; print(sum(1 for l in sys.stdin if json.loads(l)))' || wc -l; })" "$all"
 
+# A page for people.
+report() { "$chatelaine" audit report --log "$1" --out "$work/page.html" 2>&1; }
+page_says() { grep -qF "$1" "$work/page.html"; check "the page says $1" $? 0; }
+report "$log" >/dev/null; check "a report exits" $? 0
+page_says 'Every entry is as it was written'; page_says "<td>$all (key-use"; page_says "default-src 'none'"
+check "a page loads nothing and runs nothing" "$(grep -ciE '<script|<img|<link|src=|href=|url\(|@import|onload' "$work/page.html")" 0
+report "$logs/valid-empty" >/dev/null; check "a report of nothing exits" $? 3; page_says 'nothing to verify'
+report "$work/cut" >/dev/null; check "a report of segments without their epoch exits" $? 65
+for tampered in "$logs"/tampered-*/; do
+  rm -f "$work/page.html"; report "$tampered" >/dev/null; got=$?; check "a report of $(basename "$tampered") exits" "$got" 65
+  [[ ! -e $work/page.html ]] || page_says '<strong>Tampered</strong>'
+done
 # Formats for other programs, and lists that go on.
 check "CSV has a heading and a line an entry" "$(show --format csv | wc -l)" $((all + 1))
 check "syslog is RFC 5424" "$(show --format syslog --host vault-1 | grep -cE '^<1[01][0-9]>1 [0-9T:.-]{26}Z vault-1 chatelaine - [a-z-]+ \[chatelaine@32473 .*\] ')" "$all"

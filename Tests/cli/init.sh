@@ -36,6 +36,14 @@ expect 0 '' init "$long"; check 'the control: one byte less' yes "$([[ -d $long/
 chmod -R u+rwX "$long"; rm -rf "$long"
 echo 'correct horse battery' >phrase; echo 'wrong horse battery' >wrong
 
+# A place in which others could put something of theirs: refused as a start would.
+mkdir -p open/below && chmod 0777 open
+for place in open/d open/below/d; do
+  refuse 77 "/open: it has mode 0777 and lets others write: chmod go-w" init $place
+done
+chmod 1777 open; expect 0 '^made open/below/d/$' init open/below/d; expect 0 '^all is well$' verify open/below/d/chatelaine.yaml
+rm -rf open
+
 # One directory with everything in it, which a start accepts.
 expect 0 "^uid $(id -u) has every role here: for trying things out" init d
 check 'one trust sentence for each part' 7 "$(grep -cE '^  [a-z.]+/? +[a-z]' out)"

@@ -105,6 +105,18 @@ expect 0 '(removed|restart)' c status
 stop; mv d/store/away d/store/keys.sqlite; rm -rf log2
 start d/chatelaine.yaml
 check 'nothing of it is in the store' 'acme beta' "$(c tenant list | cut -d' ' -f1 | xargs)"
+
+# Its journal removed or replaced under it: the same, and nothing that was taken is lost, stopped in order or killed.
+c tenant create gamma >/dev/null; rm d/store/keys.sqlite-wal
+expect 0 "must restart: the key store's journal .* was removed or replaced .*: stop it with SIGTERM" c status
+expect '6[59]|7[05]' 'request' c tenant create delta
+expect 0 "stop it with SIGTERM" c status
+stop; start d/chatelaine.yaml
+check 'the stop has saved it' 'acme beta gamma' "$(c tenant list | cut -d' ' -f1 | xargs)"
+c tenant create delta >/dev/null; cp -p d/store/keys.sqlite-wal d/store/copy; mv d/store/copy d/store/keys.sqlite-wal
+expect '6[59]|7[05]' 'request' c tenant create epsilon
+rm -f d/store/keys.sqlite-wal; stop -KILL; start d/chatelaine.yaml
+check 'a refused change has saved what was there' 'acme beta delta gamma' "$(c tenant list | cut -d' ' -f1 | xargs)"
 stop
 
 # A fifo, a link or a directory in a file's place: refused at once.
@@ -198,6 +210,29 @@ for path in run/data.sock ./run/../run/data.sock run//data.sock other/data.sock 
 done
 rm e/same.yaml e/other
 
+# What is in a socket's place: a check says what a start would, and neither makes an entry.
+bad_place() {
+  before=$(picture e)
+  for command in serve verify; do
+    declare -n words=$command
+    expect 73 "$1" "${words[@]}" e/chatelaine.yaml
+    check "one sentence: $1" 1 "$(grep -c '' err)"
+  done
+  check "nothing changes: $1" '' "$(diff <(echo "$before") <(picture e))"
+}
+for socket in data admin; do
+  echo mine >e/run/$socket.sock; bad_place "run/$socket.sock is there and is no socket"; rm e/run/$socket.sock
+done
+mv e/run e/away; bad_place 'run/data.sock cannot be opened \(access failed: No such file'; mv e/away e/run
+python3 -c 'import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(600)' \
+  e/run/admin.sock & other=$!
+for _ in $(seq 200); do [[ -S e/run/admin.sock ]] && break; sleep 0.02; done
+before=$(picture e)
+expect 75 'Another service answers at .*run/admin.sock' "${serve[@]}" e/chatelaine.yaml
+check 'nothing changes: another service answers' '' "$(diff <(echo "$before") <(picture e))"
+expect 0 'all is well' "${verify[@]}" e/chatelaine.yaml
+kill $other; wait $other 2>/dev/null; rm e/run/admin.sock
+
 # A name that is not the log's is refused before anything is written.
 sed 's|name: "chatelaine"|name: other|' e/chatelaine.yaml >e/other.yaml
 before=$(picture e)
@@ -222,6 +257,16 @@ if [[ $(id -u) == 0 ]]; then
     chmod "$mode" g/$file
   done
   service=
+  # A socket of somebody else, whom we may not even ask, is left to them.
+  python3 -c 'import os, socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o755); s.listen(); time.sleep(600)' g/run/data.sock & listener=$!
+  for _ in $(seq 200); do [[ -S g/run/data.sock ]] && break; sleep 0.02; done; sleep 0.2
+  owner=$(stat -c '%i %u' g/run/data.sock); noted=$(picture g/log)
+  expect 75 'socket at .*run/data.sock, and whether .* \(connect failed: Permission denied' \
+    "${other[@]}" "$bin/chatelained" --config g/chatelaine.yaml
+  check 'it is still there' "$owner" "$(stat -c '%i %u' g/run/data.sock)"
+  check 'and nothing is noted' '' "$(diff <(echo "$noted") <(picture g/log))"
+  kill $listener; wait $listener 2>/dev/null; rm g/run/data.sock
   refused sealed "$bin/chatelaine" envelope inspect sealed
   refused sealed "$bin/chatelaine" encrypt acme/k --in sealed
   check 'nothing changes: what may not be read' '' "$(diff <(echo "$before") <(picture g/log; picture g/keyring))"

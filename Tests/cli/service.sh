@@ -35,7 +35,7 @@ stop() { kill "$service"; wait "$service" 2>/dev/null; service=; }
 mkdir files
 c init d >/dev/null || exit 1
 export CHATELAINE_SOCKET=$work/d/run/data.sock CHATELAINE_ADMIN_SOCKET=$work/d/run/admin.sock
-refuse 69 '^chatelaine: CONNECT_FAILED: There is no connection to .*admin.sock' c status
+refuse 69 '^chatelaine: CONNECT_FAILED: There is no connection to .*admin.sock: there is no such socket, is the service running\?$' c status
 start
 
 # Where the service is, and who it must be.
@@ -46,6 +46,25 @@ expect 0 '^service ' env -u CHATELAINE_ADMIN_SOCKET "$bin/chatelaine" status --a
 expect 64 'CHATELAINE_ADMIN_SOCKET' env -u CHATELAINE_ADMIN_SOCKET "$bin/chatelaine" status
 expect 64 'CHATELAINE_SOCKET' env -u CHATELAINE_SOCKET "$bin/chatelaine" encrypt acme/pay
 refuse 77 '^chatelaine: WRONG_SERVER: The socket is served by uid [0-9]+, not by uid 4242, so nothing was sent' c status --server-uid 4242
+
+if [[ $(id -u) == 0 ]]; then
+  expect 77 '^chatelaine: CONNECT_FORBIDDEN: .*admin.sock: you may not use this socket, or a directory above it\.$' \
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$bin/chatelaine" status --server-uid 0
+fi
+
+# Something else that answers, with a message in which nothing is.
+python3 -c 'import socket, struct, sys
+listener = socket.socket(socket.AF_UNIX); listener.bind(sys.argv[1]); listener.listen()
+while True:
+    peer = listener.accept()[0]
+    count, stream = struct.unpack(">II", peer.recv(10, socket.MSG_WAITALL)[:8])
+    peer.recv(count, socket.MSG_WAITALL)
+    peer.sendall(struct.pack(">IIBB", 0, stream, 2, 0))' empty.sock & empty=$!
+for _ in $(seq 200); do [[ -S empty.sock ]] && break; sleep 0.02; done
+for command in status 'status --json' 'master status'; do
+  refuse 76 '^chatelaine: MALFORMED_REPLY: ' c $command --admin-socket empty.sock
+done
+kill $empty; wait $empty 2>/dev/null
 
 # Tenants and keys.
 expect 0 '^created acme$' c tenant create acme
@@ -91,6 +110,9 @@ expect 0 '' c encrypt acme/pay --in card --out files/tagged --actor 'user 7' --p
 expect 0 "encrypt ok acme/pay v1 .* request=$id actor=\"user 7\" purpose=checkout$" c audit show --log d/log --request-id "$id"
 forged="batch rule=r items=1 request=$(printf '1%.0s' {1..32})"
 expect 0 '' c encrypt acme/pay --in card --out files/tagged --actor "$forged"
+c encrypt acme/pay --in card --out files/tagged --actor '</td><script>x</script>\"' >/dev/null
+c decrypt beta --in files/tagged --actor '</td><script>x</script>' >/dev/null 2>&1
+c audit report --log d/log --out page.html >/dev/null; check 'an actor is no markup of a report' '0 1' "$(grep -ci '<script' page.html) $(grep -c '&lt;script' page.html)"
 c audit show --log d/log >shown; check 'an actor forges no request' 0 "$(grep -cF "${forged##* }" shown)"
 check 'the control: as it was given it is found' 1 "$(c audit show --log d/log --json | sed 's/"requestId".*//' | grep -cF "${forged##* }")"
 expect 64 '32 hexadecimal digits' c encrypt acme/pay --request-id 7

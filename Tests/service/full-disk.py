@@ -263,6 +263,14 @@ def full_store(check, tenants=1000):
             check(wait_for(lambda: rotation_of(admin)[0]), "%s: with space the rotation ends: %s" % (name, rotation_of(admin)))
             check(admin.call(ADMIN, "CreateTenant", field(1, "with-space")).ok, "%s: with space a tenant is made" % name)
             check(house.stop() == 0 and house.verify() == 0, "%s: it stops with 0, and the log is valid" % name)
+            with open(ballast, "wb"):
+                pass
+            fill(ballast)
+            refused = subprocess.run(
+                [*house.program, "--config", house.config, "--allow-root"], capture_output=True, text=True, timeout=60)
+            check(refused.returncode == 74, "%s: a start ends with %d" % (name, refused.returncode))
+            check("disk is full" in refused.stderr, "%s: a start says %s" % (name, refused.stderr))
+            os.unlink(ballast)
             house.start()
             check(house.stop() == 0, "%s: it starts again" % name)
             print("ok: %s (%d tenants)" % (name, tenants), flush=True)

@@ -19,6 +19,7 @@ def every_row(check):
         stop_under_load(check, house, policy)
     stop_with_slow_readers(check)
     stale_socket(check)
+    signals_while_starting(check)
     preload(check)
     closed_descriptors(check)
     unread_errors(check)
@@ -134,6 +135,58 @@ def stale_socket(check):
             check(file.read() == "mine", "row 48: and is untouched")
 
 
+def starting(house, *more, **options):
+    """A start as it is when the program has taken its own place: from then on no signal may end it as it pleases."""
+    with open(os.path.join(house.place, "stderr"), "ab") as errors:
+        process = subprocess.Popen([*house.program, "--config", house.config, "--allow-root", *more], stdout=errors,
+                                   stderr=errors, env={**os.environ, "SWIFT_BACKTRACE": "enable=no"}, **options)
+    def name():
+        with open("/proc/%d/comm" % process.pid) as file:
+            return file.read().strip()
+    until = time.monotonic() + 10
+    while name() != "exe" and process.poll() is None and time.monotonic() < until:
+        pass
+    return process
+
+
+def signals_while_starting(check):
+    """A SIGHUP during a start is a reload after it; a SIGTERM ends it with 0, also while it waits for a passphrase."""
+    with House(start=False) as house:
+        for turn in range(3):
+            house.process = starting(house)
+            for _ in range(turn * 5 + 1):
+                house.process.send_signal(signal.SIGHUP)
+                time.sleep(0.01)
+            check(wait_for(lambda: house.printed().count("policy reloaded") > turn), "SIGHUP during a start: it reloads")
+            check(house.process.poll() is None and house.stop() == 0, "SIGHUP during a start: %s" % house.process.poll())
+        for pause in (0, 0, 0.05, 0.1, 0.2, 0.3, 0.5):
+            house.process = starting(house)
+            time.sleep(pause)
+            status = house.stop()
+            check(status == 0, "SIGTERM %.2f s into a start: ends with %d" % (pause, status))
+        check(house.verify() == 0 and not os.path.exists(house.data_path), "SIGTERM during a start: nothing is left")
+        house.start()
+        check(house.admin().status().ok and house.stop() == 0, "SIGTERM during a start: the next one serves")
+    with House(start=False) as house:
+        subprocess.run(["rm", "-rf", house.directory], check=True)
+        reading, writing = os.pipe()
+        os.write(writing, b"correct horse battery")
+        os.close(writing)
+        subprocess.run(
+            [binary("chatelaine"), "init", house.directory, "--seal", "passphrase", "--passphrase-fd", str(reading),
+             "--argon2-memory-kib", "65536", "--argon2-passes", "1"], check=True, pass_fds=(reading,),
+            stdout=subprocess.DEVNULL)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            wanted, never = os.pipe()
+            house.process = starting(house, "--passphrase-fd", str(wanted), pass_fds=(wanted,))
+            for _ in range(30):
+                house.process.send_signal(signal.SIGHUP)
+                time.sleep(0.02)
+            check(house.process.poll() is None, "SIGHUP while a passphrase is waited for: %s" % house.process.poll())
+            check(house.stop(number) == 0, "signal %d while a passphrase is waited for: 0" % number)
+            os.close(never)
+
+
 def preload(check):
     library = ctypes.util.find_library("m")
     with House(start=False) as house:
@@ -168,6 +221,9 @@ def wait_for(what, seconds=10):
 
 def reload(check, house):
     admin, data = house.admin(), house.data()
+    def warned():
+        return any(b"policy in force is not the file's" in one for one in admin.status().all(10))
+    check(not warned(), "row 60: the control did not fail: a start's policy is the file's")
     assert admin.create_tenant("closing").ok and admin.create_key("closing", "k").ok
     check(data.encrypt("closing", "k", b"x").ok, "row 60: a tenant that the policy allows")
     path = os.path.join(house.directory, "policy.yaml")
@@ -185,11 +241,14 @@ def reload(check, house):
     said = house.printed().count("policy not reloaded")
     house.process.send_signal(signal.SIGHUP)
     check(wait_for(lambda: house.printed().count("policy not reloaded") > said), "row 60: SIGHUP, no policy")
+    check(warned(), "row 60: status says that the policy in force is not the file's")
     started = [one["details"].get("policy-hash") for one in house.entries() if one["operation"] == "service-start"]
     check(started[-1] == policy_hash(good), "row 60: a start names the file of its policy: %s" % started)
     refused = policy_entries(house)
     check(not any(one["outcome"] == "ok" for one in refused), "row 60: no entry says that there is a new policy")
     check(len(refused) == 5 and all(one["outcome"] == "failed" for one in refused), "row 60: each refused one has an entry")
+    reasons = [one["reason"] for one in refused]
+    check(reasons == ["malformed"] * 4 + ["store"], "row 60: no file is another reason than a bad one: %s" % reasons)
     hashes = [one["details"].get("policy-hash") for one in refused]
     check(hashes == [*map(policy_hash, bads), None], "row 60: which names the file that was refused: %s" % hashes)
     changed = good.replace('tenants: ["*"]', 'tenants: ["a*", "b*"]')
@@ -198,6 +257,7 @@ def reload(check, house):
         file.write(changed)
     house.process.send_signal(signal.SIGHUP)
     check(wait_for(lambda: "policy reloaded" in house.printed()), "row 60: SIGHUP, a valid policy")
+    check(not warned(), "row 60: and status no longer warns")
     check(data.encrypt("closing", "k", b"x").code == "NOT_FOUND", "row 60: it holds for connections that are open")
     taken = [one for one in policy_entries(house) if one["outcome"] == "ok"]
     check(len(taken) == 1, "row 60: and has an entry")

@@ -134,8 +134,8 @@ enum { CH_SO_PEERPIDFD = 77 };
 /// A Unix socket bound to a path that is not there yet, which nobody can connect to until its mode is set.
 int ch_bind_unix(const char *path);
 /// What is at a socket's path: 0 nothing, or a socket that nobody answers; 1 a socket that answers; 2 something
-/// else; -1 with errno.
-int ch_unix_socket_state(const char *path);
+/// else; 3 with errno a socket of which neither is known; -1 with errno. Without `asks` nobody connects: any socket is 0.
+int ch_unix_socket_state(const char *path, int asks);
 /// The path that an AF_UNIX stream socket listens at: bytes written, or -1 where the descriptor is no such socket.
 long ch_listening_path(int descriptor, void *path, size_t capacity);
 /// Marks a descriptor close-on-exec and non-blocking: 0, or -1 with errno.
