@@ -57,7 +57,7 @@ import Testing
     var caller = shop.caller
     caller.grants = .allowing([.init(role: .operator, tenants: ["t-1*"])])
     try shop.running { service in
-      #expect(throws: ServiceError.notFound) {
+      #expect(throws: ServiceError.notAllowed) {
         try service.createTenants(ids, eachWithKey: key("a"), by: caller, tags)
       }
       #expect(throws: ServiceError.notFound) { try service.openKey(key("a"), of: ids[1]) }
