@@ -113,6 +113,26 @@ int ch_lock_holder(int fd) {
   return holder;
 }
 
+int ch_index_holder(const char *path) {
+  enum { DEAD_MAN_SWITCH = 128 };  // the byte of the index that each connection of SQLite's holds
+  struct statx status;
+  if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO, &status) != 0) return 0;
+  FILE *locks = fopen("/proc/locks", "re");
+  if (locks == NULL) return 0;
+  char line[256];
+  int holder = 0;
+  while (holder == 0 && fgets(line, sizeof line, locks) != NULL) {
+    int pid = 0, start = 0;
+    unsigned major_no = 0, minor_no = 0;
+    unsigned long long inode = 0;
+    int read = sscanf(line, "%*d: POSIX %*s %*s %d %x:%x:%llu %d", &pid, &major_no, &minor_no, &inode, &start);
+    int is_it = read == 5 && inode == status.stx_ino && major_no == status.stx_dev_major && minor_no == status.stx_dev_minor;
+    if (is_it && start == DEAD_MAN_SWITCH && pid != getpid()) holder = pid;
+  }
+  fclose(locks);
+  return holder;
+}
+
 const char *ch_error_text(int number) {
   const char *text = strerrordesc_np(number);
   return text != NULL ? text : "unknown error";

@@ -143,7 +143,7 @@ extension StartError {
     case .heads(.unusable(.storage(let failure))): ExitStatus(readingFailedWith: failure.errno)
     case .heads: .data
     case .store(.exists): .cannotCreate
-    case .store(.inUse), .store(.busy): .busy
+    case .store(.inUse), .store(.busy), .store(.heldOpen): .busy
     case .store(.place): .noPermission
     case .store(.database), .store(.full), .service(.auditUnavailable): .inputOutput
     case .store, .service, .selfTest: .configuration

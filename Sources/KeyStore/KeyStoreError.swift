@@ -6,6 +6,9 @@ package enum KeyStoreError: Error, Equatable, Sendable {
   case missing(path: String)
   /// Another process serves from it; 0 where it is not known which.
   case inUse(path: String, holder: Int32)
+  /// A process that read the store while its service was killed keeps SQLite's index of then: what SQLite shows by it is
+  /// not what the journal has.
+  case heldOpen(path: String, holder: Int32)
   /// What is at the path, or beside it, is not this user's file alone.
   case place(path: String, Place)
   /// There is a database already.
@@ -63,6 +66,8 @@ package enum KeyStoreError: Error, Equatable, Sendable {
     case .missing(let path): "No key store at \(path): create one with `chatelaine init`."
     case .inUse(let path, let holder):
       "Another service\(holder > 0 ? " (process \(holder))" : "") is using the key store (\(path)): stop it first."
+    case .heldOpen(let path, let holder):
+      "Process \(holder) has had the key store (\(path)) open since before its service ended, and keeps it as it was then: end that process, then start again."
     case .place(let path, .symlink): "\(path) is a symbolic link: put the key store's file itself there."
     case .place(let path, .notAFile): "\(path) is no regular file: put the key store's file itself there."
     case .place(let path, .owner(let owner, let ours)):

@@ -231,7 +231,9 @@ extension KeyStore {
         try KeyStore.translatingFull(path, "migrating the store") {
           try pool.write { database in
             guard try StoreHeadRow.loadChecked(database, authenticator) == row else {
-              throw KeyStoreError.tampered(record: "the store")
+              let holder = StoreFiles.indexHolder(path)
+              throw holder > 0
+                ? KeyStoreError.heldOpen(path: path, holder: holder) : KeyStoreError.tampered(record: "the store")
             }
             try Schema.migrate(database)
             try Schema.check(database)

@@ -51,6 +51,9 @@ enum StoreFiles {
   /// What SQLite's index of a journal takes, twice.
   private static let roomNeeded = 65_536
 
+  /// Another process that has the database open; 0 where none is found.
+  static func indexHolder(_ path: String) -> Int32 { unsafe ch_index_holder(path + "-shm") }
+
   /// Whether there is no room beside a file: tried, with a file that has no name.
   static func isDiskFull(_ path: String) -> Bool {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))

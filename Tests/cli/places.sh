@@ -119,6 +119,24 @@ rm -f d/store/keys.sqlite-wal; stop -KILL; start d/chatelaine.yaml
 check 'a refused change has saved what was there' 'acme beta delta gamma' "$(c tenant list | cut -d' ' -f1 | xargs)"
 stop
 
+# A process that reads the store while its service is killed keeps SQLite's index as it was then, and would hide what the
+# journal has behind that: such a change is made here in a copy.
+start d/chatelaine.yaml
+coproc sqlite3 -readonly d/store/keys.sqlite
+other=$COPROC_PID; echo 'SELECT count(*) FROM tenants;' >&"${COPROC[1]}"; read -r count <&"${COPROC[0]}"
+check 'another process has the store open' 4 "$count"
+c tenant create zeta >/dev/null; stop -KILL
+cp -a d copy; CHATELAINE_ADMIN_SOCKET=copy/run/admin.sock start copy/chatelaine.yaml
+c tenant create eta --admin-socket copy/run/admin.sock >/dev/null; stop -KILL
+for file in store/keys.sqlite store/keys.sqlite-wal; do cat "copy/$file" >"d/$file"; done
+rm -rf d/log; cp -a copy/log d/log
+expect 75 "Process $other has had the key store .* open" "${serve[@]}" d/chatelaine.yaml
+check 'one sentence' 1 "$(grep -c '' err)"
+kill $other; wait $other 2>/dev/null
+start d/chatelaine.yaml
+check 'with that process ended it starts, and nothing is lost' 'acme beta delta eta gamma zeta' "$(c tenant list | cut -d' ' -f1 | xargs)"
+stop; rm -rf copy
+
 # A fifo, a link or a directory in a file's place: refused at once.
 for file in chatelaine.yaml policy.yaml log/000001-0000000000.seg log/epoch-000001 \
   store/keys.sqlite store/keys.sqlite-wal store/keys.sqlite-shm store/keys.sqlite-journal; do

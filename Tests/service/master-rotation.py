@@ -8,6 +8,7 @@ census adds up, and no row of a tenant's key has changed. Then kills at random m
 once; and how much slower traffic is meanwhile (printed, not judged).
 """
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -135,7 +136,9 @@ class Scene:
         self.keys = self.rows()
 
     def sql(self, statement):
-        with sqlite3.connect("file:%s?mode=ro" % os.path.join(self.house.directory, "store/keys.sqlite"), uri=True) as db:
+        path = "file:%s?mode=ro" % os.path.join(self.house.directory, "store/keys.sqlite")
+        # why: a connection that is left open through a kill keeps SQLite's index as it was.
+        with contextlib.closing(sqlite3.connect(path, uri=True)) as db:
             return db.execute(statement).fetchall()
 
     def rows(self):

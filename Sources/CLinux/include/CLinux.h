@@ -94,6 +94,10 @@ int ch_lock_exclusively(int fd);
 /// The process that holds a flock(2) on the file that `fd` has open, as /proc/locks has it; 0 where that is not told.
 int ch_lock_holder(int fd);
 
+/// Another process that has a database of SQLite's open, by the lock on its `-shm`; 0 where none has, or nobody can tell.
+/// Opens nothing: closing the file would give up our own locks on it.
+int ch_index_holder(const char *path);
+
 /// Whether a process has the regular file open for writing that `fd` has open for reading only: 1, or 0; -1 with errno
 /// where that is not told: the filesystem has no leases or is another machine's, or the file is another user's. By a lease (F_SETLEASE,
 /// F_RDLCK), which is given back at once; see fcntl(2).
