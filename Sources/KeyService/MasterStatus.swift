@@ -52,8 +52,7 @@ extension KeyService {
   }
 
   func masterStatus() throws(Refusal) -> MasterStatus {
-    let census = try census()
-    let primary = store.storeRow.primaryMasterVersion
+    let (primary, rotation, census) = try newestRotation()
     let rows = try masterRows()
     let files = masterFiles(rows)
     let known = rows.map { row in
@@ -66,8 +65,17 @@ extension KeyService {
     }
     return MasterStatus(
       versions: (known + unknown).sorted { $0.version < $1.version }, roots: census.total,
-      rotation: try lookUp { () throws(KeyStoreError) in try store.rotation(to: primary) },
-      stalledBy: rewrapping.stalledBy)
+      rotation: rotation, stalledBy: rewrapping.stalledBy)
+  }
+
+  /// why: the roots are counted behind the rotation, so that one that has ended has moved all of them.
+  private func newestRotation() throws(Refusal) -> (primary: UInt32, rotation: RotationRow?, census: Census) {
+    while true {
+      let primary = store.storeRow.primaryMasterVersion
+      let rotation = try lookUp { () throws(KeyStoreError) in try store.rotation(to: primary) }
+      let census = try census()
+      if store.storeRow.primaryMasterVersion == primary { return (primary, rotation, census) }
+    }
   }
 
   private func version(
