@@ -73,6 +73,11 @@ def control(check, house, journal):
         if take_last_frames(house, max(sequence for sequence, _ in acks)):
             break
         house.start()
+    # why: a start holds the log against its signed heads, and would refuse before the checks see anything.
+    for name in ("head", "heads"):
+        path = os.path.join(house.log, name)
+        if os.path.exists(path):
+            os.remove(path)
     house.start()
     check(house.verify() == 0 and missing(house, acks), "the control did not fail: the last frames were taken away")
     spoiled = Journal()
