@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The project's tests, from a clean clone in under 15 minutes on 2 cores.
+# The project's tests, from a clean clone in under 20 minutes on 2 cores.
 #
 #   deploy/test.sh          unit tests, command line, faults of disk and log, 20 power cuts each of the log and of the
 #                           service, 20 kills, fuzzers for 10 s

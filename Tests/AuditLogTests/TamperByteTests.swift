@@ -200,7 +200,7 @@ struct TamperByteTests {
 
   private var defaultSample: Int {
     #if DEBUG
-      2_000
+      1_000
     #else
       20_000
     #endif
