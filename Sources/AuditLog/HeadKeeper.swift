@@ -28,6 +28,8 @@ package final class HeadKeeper: Sendable {
     package var published: SignedHead?
     /// Why no head is signed now.
     package var problem: String?
+    /// Older segments do not lead to what is written now, so no tenant heads are made.
+    package var areHistoriesBroken = false
     package var anchorProblem: StorageFailure?
   }
 
@@ -138,7 +140,8 @@ private struct HeadDesk {
   }
 
   var report: HeadKeeper.Report {
-    HeadKeeper.Report(newest: kept.newest, published: kept.published, problem: problem)
+    HeadKeeper.Report(
+      newest: kept.newest, published: kept.published, problem: problem, areHistoriesBroken: tenants?.isOff ?? false)
   }
 
   mutating func problemChange() -> (problem: String?, Void)? {

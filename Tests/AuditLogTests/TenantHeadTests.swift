@@ -162,7 +162,10 @@ struct TenantHeadTests {
     storage[LogNames.tenants] = nil
     let before = try Self.heads(storage).count
     storage.flip(LogNames.segment(epoch: 1, 0), at: 4096 + 48 + 4 + 90, mask: 1)
-    try Self.live(signed, 30, storage)
+    let life = try Self.start(signed, storage)
+    try Self.append(30, to: life)
+    Self.stop(life)
+    #expect(life.keeper.now.areHistoriesBroken)
     storage.flip(LogNames.segment(epoch: 1, 0), at: 4096 + 48 + 4 + 90, mask: 1)
     #expect(try Self.heads(storage).count == before)
     try Self.live(signed, 30, storage)
