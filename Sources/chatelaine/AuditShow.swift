@@ -196,7 +196,7 @@ private func hostName() -> String {
 }
 
 /// Gathers lines and writes them in large pieces.
-private final class LineBuffer {
+final class LineBuffer {
   private var text = ""
   /// Once what was printed did not arrive.
   private(set) var hasFailed = false
@@ -244,7 +244,7 @@ private func parseTime(_ text: String) throws -> WallTime {
 // MARK: Printing
 
 extension AuditEntry {
-  fileprivate var line: String {
+  var line: String {
     var parts = [
       "\(sequence)", wall.rfc3339, entryClass.word, operation.word, outcome.word,
       tenantText + (keyName.map { "/" + $0.rawValue } ?? ""),
