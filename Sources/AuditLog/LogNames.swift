@@ -9,6 +9,8 @@ package enum LogNames {
   static let quarantine = "quarantine"
   /// Hashes of subtrees, for proofs: derived, trusted by nobody.
   static let nodes = "nodes"
+  /// All tenants' histories at some size: derived, trusted by nobody.
+  static let tenants = "tenants"
   /// The newest head, twice in turn; and every head that was published.
   package static let head = "head"
   package static let heads = "heads"

@@ -71,6 +71,7 @@ package struct Operation: LogWord {
   package static let policyReload = Operation(rawValue: 98)
   package static let storeState = Operation(rawValue: 101)
   package static let logRecovered = Operation(rawValue: 112)
+  package static let tenantHeads = Operation(rawValue: 114)
   package static let refusals = Operation(rawValue: 115)
   package static let readStatus = Operation(rawValue: 128)
   package static let readTenants = Operation(rawValue: 129)
@@ -182,18 +183,20 @@ package struct DetailTag: LogWord, Comparable {
   package static let state = DetailTag(rawValue: 12)
   package static let itemKeys = DetailTag(rawValue: 13)
   package static let policyHash = DetailTag(rawValue: 14)
+  package static let coveredSize = DetailTag(rawValue: 20)
+  package static let tenantsRoot = DetailTag(rawValue: 21)
 
   package static let words: [UInt8: String] = [
     1: "store-root", 2: "intent-sequence", 3: "intent-leaf-hash", 4: "key-check-value", 5: "segment",
     6: "offset", 7: "length", 8: "count", 9: "software-version", 10: "note", 11: "version", 12: "state",
-    13: "item-keys", 14: "policy-hash",
+    13: "item-keys", 14: "policy-hash", 20: "covered-size", 21: "tenants-root",
   ]
 
   /// Bytes of a value; nil where any count is right or the tag is not known.
   package var valueByteCount: Int? {
     switch self {
-    case .storeRoot, .intentLeafHash, .keyCheckValue, .policyHash: 32
-    case .intentSequence, .segment, .offset, .length, .count: 8
+    case .storeRoot, .intentLeafHash, .keyCheckValue, .policyHash, .tenantsRoot: 32
+    case .intentSequence, .segment, .offset, .length, .count, .coveredSize: 8
     case .version: 4
     case .state: 1
     default: nil

@@ -59,9 +59,9 @@ struct SignedHeads {
     do throws(HeadFault) { try log.check(found, in: storage) } catch { throw .heads(error) }
   }
 
-  func keeper(of log: AuditLog, after examined: LogWriter.Examined) -> HeadKeeper {
+  func keeper(of log: AuditLog, after examined: LogWriter.Examined, _ clock: LogClock) -> HeadKeeper {
     HeadKeeper(
-      log, examined.headStart(kept), signer: signer, anchor: settings.anchor, cadence: settings.cadence,
+      log, examined.headStart(kept), signer: signer, anchor: settings.anchor, cadence: settings.cadence, clock: clock,
       tell: settings.tell)
   }
 }

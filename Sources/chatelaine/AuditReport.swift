@@ -23,15 +23,20 @@ struct AuditReport: ParsableCommand {
     let file = try OutputFile(out, isSecret: false)
     var reader = try LogReader(try log.open())
     var summary = LogSummary()
+    var histories = TenantHeadsCheck()
     let progress = try ProgressLine(total: reader.totalBytes(), label: "reading")
     var result = ReportPage.Result.valid
     var failure: LogError?
     do throws(LogError) {
       let end = try reader.readAvailable(
-        visit: { bytes in if let entry = try? AuditEntry(parsing: bytes) { summary.add(entry) } },
+        visit: { bytes in
+          histories.take(bytes)
+          if let entry = try? AuditEntry(parsing: bytes) { summary.add(entry) }
+        },
         progress: progress.advance)
       if case .torn(let count, _) = end.tail { result = .torn("\(count) bytes in \(end.segmentFile)") }
       if reader.verifier.nextSequence == 0 { result = .empty }
+      if let reason = histories.verdict.reason { result = .tampered(reason) }
     } catch {
       guard case .corrupt(let fault, let file) = error else { throw error }
       let entry = fault.sequence.map { ", entry \($0)" } ?? ""
@@ -46,6 +51,7 @@ struct AuditReport: ParsableCommand {
     try file.finish()
     print("\(printable(out)): \(reader.verifier.nextSequence) entries")
     if let failure { throw failure }
+    if histories.wrong != nil { throw EvidenceFailure(histories.verdict, of: log.directory) }
     if case .torn = result { throw ExitCode(2) }
     if case .empty = result { throw ExitCode(3) }
   }

@@ -10,7 +10,8 @@ struct AuditVerify: ParsableCommand {
     commandName: "verify",
     abstract: "Recomputes the whole log from its bytes. Needs no key and no service.",
     discussion: """
-      Exit status: 0 valid; 65 changed, removed, inserted or cut in the middle: the first bad place is named;
+      Exit status: 0 valid; 65 changed, removed, inserted or cut in the middle, or an entry commits to other histories \
+      of the tenants than the log has: the first bad place is named; \
       2 valid up to an interrupted write at the very end; 3 nothing to verify; 66 there is no log; 74 the files \
       cannot be read; 77 they may not be read; 78 a newer version wrote the place that is named. With --key also: 4 the \
       log ends before a signed head: it was cut off, or an old copy was put back; 5 it has other entries than a head was \
@@ -51,11 +52,14 @@ struct AuditVerify: ParsableCommand {
     let heads = try key.map { try HeadsAgainstLog(storage, key: readPublicKey($0), kept: head) }
     heads?.watch(&reader)
     let progress = try ProgressLine(total: reader.totalBytes(), label: "verifying")
-    let end = try readToEnd(&reader, storage, progress)
+    var histories = TenantHeadsCheck()
+    let end = try readToEnd(&reader, storage, progress, &histories)
     progress.finish()
     let verifier = reader.verifier
-    let verdict = heads?.verdict(entries: verifier.nextSequence)
-    let report = VerifyReport(epoch: reader.epoch, verifier: verifier, end: end, heads: heads, verdict: verdict)
+    var verdict = heads?.verdict(entries: verifier.nextSequence)
+    if verdict ?? .valid == .valid, histories.wrong != nil { verdict = histories.verdict }
+    let report = VerifyReport(
+      epoch: reader.epoch, verifier: verifier, end: end, heads: heads, histories: histories, verdict: verdict)
     print(json ? JSON.object(report.fields).text : report.lines)
     if let verdict, verdict != .valid { throw EvidenceFailure(verdict, of: log.directory) }
     if case .torn = end.tail { throw ExitCode(2) }
@@ -64,13 +68,13 @@ struct AuditVerify: ParsableCommand {
 
   /// Where a service is writing, its frame under way looks torn for a moment: then look again.
   private func readToEnd(
-    _ reader: inout LogReader, _ storage: FileStorage, _ progress: ProgressLine
+    _ reader: inout LogReader, _ storage: FileStorage, _ progress: ProgressLine, _ histories: inout TenantHeadsCheck
   ) throws -> LogReader.End {
-    var end = try reader.readAvailable(visit: { _ in }, progress: progress.advance)
+    var end = try reader.readAvailable(visit: { histories.take($0) }, progress: progress.advance)
     for _ in 0..<20 {
       guard case .torn = end.tail, storage.isBeingWritten else { return end }
       usleep(50_000)
-      end = try reader.readAvailable(visit: { _ in }, progress: progress.advance)
+      end = try reader.readAvailable(visit: { histories.take($0) }, progress: progress.advance)
     }
     return end
   }
@@ -93,6 +97,7 @@ private struct VerifyReport {
   let end: LogReader.End
   /// Where signed heads were held against it, and what came of it.
   let heads: HeadsAgainstLog?
+  let histories: TenantHeadsCheck
   let verdict: EvidenceVerdict?
 
   private var result: String {
@@ -115,6 +120,8 @@ private struct VerifyReport {
       ]
     }
     if let heads { fields += [("headsChecked", .number(heads.checked)), ("headEntries", .number(heads.newest))] }
+    fields.append(("tenantHeadsChecked", .number(histories.checked)))
+    if let wrong = histories.wrong { fields.append(("sequence", .number(wrong))) }
     if let reason = verdict?.reason { fields.append(("reason", .string(reason))) }
     return fields
   }
@@ -126,6 +133,7 @@ private struct VerifyReport {
       "tree root  \(verifier.tree.root.hex)",
     ]
     if let heads { lines.append("heads      \(heads.checked) hold, the newest over \(heads.newest) entries") }
+    if histories.checked > 0 { lines.append("histories  \(histories.checked) commitments to all tenants' histories hold") }
     if let verdict, verdict != .valid { return lines.joined(separator: "\n") }
     switch end.tail {
     case .clean:
