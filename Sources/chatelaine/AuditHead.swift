@@ -44,10 +44,15 @@ func newestHead(_ storage: FileStorage, key: NoteKey?, of directory: String) thr
     }
     return head
   } catch let error as KeptHeads.Unusable {
-    switch error {
-    case .otherKey(let file): throw EvidenceFailure(.wrongKey, of: file)
-    case .damaged(let file): throw EvidenceFailure(.tampered("no head in it holds under the key"), of: file)
-    case .storage(let failure): throw LogError.storage(failure)
-    }
+    throw failure(of: error)
   } catch let error as StorageFailure { throw LogError.storage(error) }
+}
+
+/// Why the heads beside a log are of no use, as it ends a command.
+func failure(of unusable: KeptHeads.Unusable) -> any Error {
+  switch unusable {
+  case .otherKey(let file): EvidenceFailure(.wrongKey, of: file)
+  case .damaged(let file): EvidenceFailure(.tampered("no head in it holds under the key"), of: file)
+  case .storage(let failure): LogError.storage(failure)
+  }
 }

@@ -80,13 +80,14 @@ struct AuditShow: ParsableCommand {
     signal(SIGPIPE, SIG_DFL)
     var reader = try LogReader(try log.open())
     var cursor = try self.cursor.map { try LogCursor($0, of: reader.epoch) }
-    var (selection, printed) = (EntrySelection(self), 0)
+    var selection = EntrySelection(self)
     let lines = EntryLines(json ? .json : format, host: host)
+    var heading = cursor?.isNew ?? true ? lines.heading : nil
     repeat {
       let output = LineBuffer()
       // why: what was read before a fault is shown too.
       defer { output.flush() }
-      if let heading = lines.heading, printed == 0, cursor?.isNew ?? true { output.append(heading) }
+      if let heading = heading.take() { output.append(heading) }
       let end = try reader.readAvailable(visit: { bytes in
         guard let entry = try? AuditEntry(parsing: bytes) else { return }
         // why: earlier entries tell which id a key of a name has.
@@ -100,7 +101,6 @@ struct AuditShow: ParsableCommand {
       selection.end(output)
       output.flush()
       if output.hasFailed { throw outputFailure }
-      printed += 1
       try cursor?.note()
       if !follow, case .torn = end.tail {
         printError("chatelaine: the log ends in an interrupted write: \(end.segmentFile) at offset \(end.offset)")

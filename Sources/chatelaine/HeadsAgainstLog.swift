@@ -33,13 +33,9 @@ final class HeadsAgainstLog: TreeWatch {
     do {
       list = try HeadListReader(storage)
       if let own = try KeptHeads(storage, key: key).newest { few.append((own, LogNames.head)) }
-    } catch KeptHeads.Unusable.otherKey(let file) {
-      throw EvidenceFailure(.wrongKey, of: file)
-    } catch KeptHeads.Unusable.damaged(let file) {
-      throw EvidenceFailure(.tampered("no head in it holds under the key"), of: file)
-    } catch KeptHeads.Unusable.storage(let failure) {
-      throw LogError.storage(failure)
-    } catch let failure as StorageFailure { throw LogError.storage(failure) }
+    } catch let error as KeptHeads.Unusable {
+      throw failure(of: error)
+    } catch let error as StorageFailure { throw LogError.storage(error) }
     state = Mutex(State(few: few.sorted { $0.head.checkpoint.size < $1.head.checkpoint.size }, list: list))
   }
 
