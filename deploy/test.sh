@@ -93,6 +93,7 @@ run "service: bad inputs and abuse" Tests/service/rows.py
 run "service: what is kept back, and what is told" Tests/service/reserves.py
 run "service: what does not belong together" Tests/service/swaps.py
 run "service: a log that was rewritten" Tests/service/rewritten.py
+run "service: a backup restored" Tests/service/rollback.py
 run "service: signed heads" Tests/service/heads.py
 run "service: proofs, and logs against heads that were kept" Tests/service/proofs.py
 run "service: random inputs" Tests/service/random-inputs.py

@@ -135,7 +135,7 @@ extension KeyService {
     var refusal: Refusal?
     do throws(KeyStoreError) {
       return try store.rewrapTenants(
-        rotation, rowsMax: Limits.rewrapRowsMax, now: clock.wall(), intentSequence: intent.sequence,
+        rotation, rowsMax: Limits.rewrapRowsMax, now: clock.wall(), intentSequence: place(of: intent).stored,
         intentLeafHash: intent.leafHash
       ) { (rows) throws(KeyStoreError) in
         do throws(Refusal) { return try self.rewrap(rows, to: rotation.version) } catch {
