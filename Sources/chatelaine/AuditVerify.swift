@@ -150,7 +150,7 @@ extension EpochReading {
 
   fileprivate var fields: [(String, JSON)] {
     var fields: [(String, JSON)] = [
-      ("epoch", .number(UInt64(epoch.epoch))), ("entries", .number(entries)),
+      ("epoch", .number(UInt64(epoch.epoch))), ("treeSize", .number(entries)),
       ("treeRoot", .string(reader.verifier.tree.root.hex)),
     ]
     guard let link, let acknowledgement else { return fields }

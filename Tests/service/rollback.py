@@ -131,7 +131,7 @@ class Scene:
         for more in ((), ("--key", key)):
             status, said, error = audit(self.house, "verify", "--log", self.house.log, "--json", *more)
             found = json.loads(said) if said else {}
-            swift = [(one["epoch"], one["entries"], one["treeRoot"], one.get("lost")) for one in found.get("epochs", [])]
+            swift = [(one["epoch"], one["treeSize"], one["treeRoot"], one.get("lost")) for one in found.get("epochs", [])]
             word, python = epochs.verdict(self.house.log, *more[1:])
             check(status == 0 and found["result"] == "valid", "%s: verify: %d %s" % (what, status, said + error))
             check(word == "valid" and python == swift, "%s: the other verifier: %s %s, not %s" % (what, word, python, swift))
