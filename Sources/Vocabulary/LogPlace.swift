@@ -26,7 +26,8 @@ package struct LogPlace: Hashable, Sendable, Comparable {
   /// `epoch/sequence`, or nil for any other text.
   package init?(_ text: some StringProtocol) {
     let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-    guard parts.count == 2, let epoch = UInt32(parts[0]), let sequence = UInt64(parts[1]), Self.isEpoch(epoch), sequence >> Self.sequenceBits == 0
+    guard parts.count == 2, let epoch = UInt32(parts[0]), let sequence = UInt64(parts[1]), Self.isEpoch(epoch),
+      sequence >> Self.sequenceBits == 0
     else { return nil }
     self.init(epoch: epoch, sequence: sequence)
     guard self.text == text else { return nil }
