@@ -96,6 +96,7 @@ run "service: a log that was rewritten" Tests/service/rewritten.py
 run "service: a backup restored" Tests/service/rollback.py
 run "service: signed heads" Tests/service/heads.py
 run "service: proofs, and logs against heads that were kept" Tests/service/proofs.py
+run "service: tenants' whole histories" Tests/service/histories.py
 run "service: random inputs" Tests/service/random-inputs.py
 run "service: keys disabled under load" Tests/service/revocation.py
 run "service: no reply before its sync" Tests/service/order.py

@@ -194,6 +194,9 @@ package final class AuditLog: Sendable {
   /// Waits so long, or until `wakeHeads`.
   func pauseHeads(milliseconds: Int) { shared.headSignal.pause(milliseconds: milliseconds) }
 
+  /// Has the thread that signs look again.
+  func stirHeads() { shared.headSignal.raise() }
+
   /// Lets the thread that signs go on for the last time.
   func wakeHeads() { shared.headSignal.close() }
 

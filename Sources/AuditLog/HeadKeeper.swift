@@ -1,4 +1,5 @@
 package import ChatelaineAuditTrail
+internal import ChatelaineVocabulary
 internal import Glibc
 internal import Synchronization
 
@@ -27,6 +28,8 @@ package final class HeadKeeper: Sendable {
     package var published: SignedHead?
     /// Why no head is signed now.
     package var problem: String?
+    /// Older segments do not lead to what is written now, so no tenant heads are made.
+    package var areHistoriesBroken = false
     package var anchorProblem: StorageFailure?
   }
 
@@ -34,6 +37,9 @@ package final class HeadKeeper: Sendable {
   private final class Shared: Sendable {
     let report: Mutex<Report>
     let isClosing = Atomic<Bool>(false)
+    /// No entry but the last tenant heads will follow.
+    let isEnding = Atomic<Bool>(false)
+    let hasEnded = Signal()
 
     init(_ report: Report) { self.report = Mutex(report) }
   }
@@ -43,21 +49,30 @@ package final class HeadKeeper: Sendable {
   private let anchor: Anchor?
   private let thread: WorkThread
 
-  /// `tell` is called with the reason when signing begins to fail, and with nil when it goes on.
+  /// `tell` is called with the reason when signing begins to fail, and with nil when it goes on. With a clock, tenant
+  /// heads are put into the log before a head is published.
   package init(
     _ log: AuditLog, _ start: HeadStart, signer: NoteSigner, anchor path: String? = nil,
-    cadence: HeadCadence = HeadCadence(), tell: @escaping @Sendable (String?) -> Void = { _ in }
+    cadence: HeadCadence = HeadCadence(), clock: LogClock? = nil,
+    tell: @escaping @Sendable (String?) -> Void = { _ in }
   ) {
     self.log = log
     let shared = Shared(Report(newest: start.kept.newest, published: start.kept.published))
     let anchor = path.map(Anchor.init)
     (self.shared, self.anchor) = (shared, anchor)
     thread = WorkThread(name: "audit-heads") {
-      var desk = HeadDesk(start, signer: signer, anchor: anchor, cadence: cadence)
+      var desk = HeadDesk(start, signer: signer, anchor: anchor, cadence: cadence, clock: clock)
       while true {
         let isClosing = shared.isClosing.load(ordering: .acquiring)
-        if !isClosing { desk.await(log) }
-        desk.sign(log.head.nextSequence, isLast: isClosing)
+        let isEnding = shared.isEnding.load(ordering: .acquiring)
+        if !isClosing, !isEnding { desk.await(log) }
+        if isEnding, !isClosing {
+          desk.end(log)
+          shared.hasEnded.raise()
+          log.pauseHeads(milliseconds: 60_000)
+          continue
+        }
+        desk.sign(log, isLast: isClosing)
         if let change = desk.problemChange() { tell(change.problem) }
         shared.report.withLock { $0 = desk.report }
         if isClosing { return }
@@ -69,6 +84,13 @@ package final class HeadKeeper: Sendable {
     var report = shared.report.withLock { $0 }
     report.anchorProblem = anchor?.failure
     return report
+  }
+
+  /// Puts the last tenant heads into the log, which is about to be closed.
+  package func end() {
+    shared.isEnding.store(true, ordering: .releasing)
+    log.stirHeads()
+    shared.hasEnded.wait(milliseconds: 3000)
   }
 
   /// Signs and publishes the last head; the log has been closed.
@@ -99,19 +121,27 @@ private struct HeadDesk {
   private var follower: LogFollower
   private var kept: KeptHeads
   private var nodes: NodeKeeper
+  /// nil where no tenant heads are made.
+  private let tenants: TenantKeeper?
+  private let clock: LogClock?
+  /// When tenant heads could not be put into the log.
+  private var refusedAt: Double?
   private var publishedAt: Double?
   private var problem: String?
   private var toldProblem: String?
   /// The files are not as they were written: no head, ever again in this process.
   private var isBroken = false
 
-  init(_ start: HeadStart, signer: NoteSigner, anchor: Anchor?, cadence: HeadCadence) {
+  init(_ start: HeadStart, signer: NoteSigner, anchor: Anchor?, cadence: HeadCadence, clock: LogClock?) {
+    self.clock = clock
+    tenants = clock.map { _ in TenantKeeper(start.storage, start.epoch, size: start.follower.verifier.nextSequence) }
     (epoch, storage, follower, kept, nodes) = (start.epoch, start.storage, start.follower, start.kept, start.nodes)
     (self.signer, self.anchor, self.cadence) = (signer, anchor, cadence)
   }
 
   var report: HeadKeeper.Report {
-    HeadKeeper.Report(newest: kept.newest, published: kept.published, problem: problem)
+    HeadKeeper.Report(
+      newest: kept.newest, published: kept.published, problem: problem, areHistoriesBroken: tenants?.isOff ?? false)
   }
 
   mutating func problemChange() -> (problem: String?, Void)? {
@@ -136,35 +166,90 @@ private struct HeadDesk {
     if isBroken { return log.pauseHeads(milliseconds: 60_000) }
     if problem != nil { return log.pauseHeads(milliseconds: 1000) }
     var milliseconds: Int?
-    if publishedSize < signedSize, let publishedAt {
-      milliseconds = max(1, Int((publishedAt + cadence.idleSeconds - Self.seconds()) * 1000) + 1)
+    if publishedSize < signedSize || tenants?.isDue == true, let publishedAt {
+      let from = max(publishedAt, publishedSize < signedSize ? 0 : refusedAt ?? 0)
+      milliseconds = max(1, Int((from + cadence.idleSeconds - Self.seconds()) * 1000) + 1)
     }
+    if tenants?.isBuilding == true { milliseconds = min(milliseconds ?? .max, 200) }
     log.awaitEntries(beyond: signedSize, milliseconds: milliseconds)
     if log.head.nextSequence > signedSize { log.pauseHeads(milliseconds: cadence.gatheringMilliseconds) }
   }
 
-  private func isPublishingDue(isLast: Bool) -> Bool {
-    guard publishedSize < signedSize else { return false }
+  private func isPublishingDue(_ size: UInt64, isLast: Bool) -> Bool {
+    guard publishedSize < size || areTenantsDue else { return false }
     guard !isLast, let publishedAt else { return true }
     let age = Self.seconds() - publishedAt
-    return age >= cadence.idleSeconds || age >= cadence.busySeconds && signedSize - publishedSize >= cadence.busyEntries
+    return age >= cadence.idleSeconds || age >= cadence.busySeconds && size - publishedSize >= cadence.busyEntries
+  }
+
+  private var areTenantsDue: Bool {
+    guard tenants?.isDue == true else { return false }
+    return refusedAt.map { Self.seconds() - $0 >= cadence.idleSeconds } ?? true
   }
 
   // MARK: What
 
-  mutating func sign(_ size: UInt64, isLast: Bool) {
+  mutating func sign(_ log: AuditLog, isLast: Bool) {
     guard !isBroken else { return }
     do throws(LogError) {
-      try follower.follow(to: size)
-      nodes.take(follower.takeNodes(), isLast: isLast)
+      var size = log.head.nextSequence
+      try follow(to: size, isLast: isLast)
+      let isDue = isPublishingDue(size, isLast: isLast)
+      if isDue, !isLast, let grown = commitTenants(log, isLast: false) {
+        size = grown
+        try follow(to: size, isLast: false)
+      }
       if size > signedSize { try sign(size) }
-      if isPublishingDue(isLast: isLast) { try publish() }
+      if isDue, publishedSize < signedSize { try publish() }
       problem = nil
-    } catch {
-      if case .corrupt = error { isBroken = true }
-      if case .unsupported = error { isBroken = true }
-      problem = error.headSentence
+    } catch { note(error) }
+  }
+
+  private mutating func note(_ error: LogError) {
+    if case .corrupt = error { isBroken = true }
+    if case .unsupported = error { isBroken = true }
+    problem = error.headSentence
+  }
+
+  private mutating func follow(to size: UInt64, isLast: Bool) throws(LogError) {
+    let tenants = tenants
+    try follower.follow(to: size) { tenants?.take($0) }
+    nodes.take(follower.takeNodes(), isLast: isLast)
+    tenants?.stand(at: follower.verifier.nextSequence, follower.verifier.previousLeaf)
+  }
+
+  /// Puts tenant heads into the log that cover what was read; gives its size with them.
+  private mutating func commitTenants(_ log: AuditLog, isLast: Bool) -> UInt64? {
+    guard let tenants, let clock, areTenantsDue else { return nil }
+    guard log.head.nextSequence - follower.verifier.nextSequence <= Limits.historyLagMax / 16 else { return nil }
+    let (heads, place, leaf) = (tenants.heads(), follower.place, follower.verifier.previousLeaf)
+    let entry = heads.entry(wall: clock.wall(), bootNanoseconds: clock.bootNanoseconds())
+    let appended: AppendedEntry
+    do throws(AppendFailure) { appended = try log.appendAndWait(EntryDraft(entry)) } catch {
+      refusedAt = Self.seconds()
+      return nil
     }
+    refusedAt = nil
+    tenants.note(heads, at: place, leaf, isLast: isLast)
+    // why: an entry is told before the log's head is, and only that shows where a frame ends.
+    while log.head.nextSequence <= appended.sequence { log.awaitEntries(beyond: appended.sequence, milliseconds: 100) }
+    return log.head.nextSequence
+  }
+
+  /// The last tenant heads, over all that will be in the log beside them.
+  mutating func end(_ log: AuditLog) {
+    guard !isBroken, let tenants else { return }
+    let until = Self.seconds() + 1.5
+    do throws(LogError) {
+      try follow(to: log.head.nextSequence, isLast: false)
+      while tenants.isBuilding, Self.seconds() < until {
+        usleep(10_000)
+        try follow(to: log.head.nextSequence, isLast: false)
+      }
+    } catch { return note(error) }
+    refusedAt = nil
+    _ = commitTenants(log, isLast: true)
+    tenants.stop()
   }
 
   private mutating func sign(_ size: UInt64) throws(LogError) {

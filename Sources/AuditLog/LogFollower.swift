@@ -4,6 +4,19 @@ internal import ChatelaineVocabulary
 /// Reads what a writer wrote, behind it, from the files and as a stranger would: every link, tree hash and trailer is
 /// computed again from the bytes. Never looks beyond the entries that it is told are durable.
 struct LogFollower: Sendable {
+  /// Where a frame begins.
+  struct Place: Equatable, Sendable {
+    var segment: UInt64
+    var offset: UInt64
+
+    static let first = Place.beginning(of: 0)
+
+    /// Behind the header page.
+    static func beginning(of segment: UInt64) -> Place {
+      Place(segment: segment, offset: UInt64(SegmentHeader.byteCount))
+    }
+  }
+
   private(set) var verifier: ChainVerifier
   private let storage: any LogStorage
   private let epoch: EpochDescriptor
@@ -22,8 +35,11 @@ struct LogFollower: Sendable {
     self.storage = storage
   }
 
+  /// Where the next frame begins.
+  var place: Place { offset == 0 ? .beginning(of: segment) : Place(segment: segment, offset: offset) }
+
   /// Reads until the tree has `size` leaves.
-  mutating func follow(to size: UInt64) throws(LogError) {
+  mutating func follow(to size: UInt64, visit: (Span<UInt8>) -> Void = { _ in }) throws(LogError) {
     guard verifier.nextSequence < size else { return }
     var walk = if let kept = self.walk { kept } else { try resume() }
     // why: what was read ahead may have been written since.
@@ -33,7 +49,7 @@ struct LogFollower: Sendable {
         (self.walk, segment, offset) = (nil, segment + 1, 0)
         walk = try resume()
       }
-      offset = try walk.step(&verifier)
+      offset = try walk.step(&verifier, visit: visit)
     }
     self.walk = walk
   }

@@ -9,6 +9,8 @@ package enum LogNames {
   static let quarantine = "quarantine"
   /// Of the first epoch: hashes of subtrees, for proofs, which are derived and trusted by nobody.
   static let nodes = "nodes"
+  /// All tenants' histories at some size: derived, trusted by nobody.
+  static let tenants = "tenants"
   /// Of the first epoch: the newest head, twice in turn; and every head that was published.
   package static let head = "head"
   package static let heads = "heads"

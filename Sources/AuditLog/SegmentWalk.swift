@@ -55,13 +55,15 @@ struct SegmentWalk {
   }
 
   /// Reads the header page or the next frame, which must be there, and gives the offset behind it.
-  mutating func step(_ verifier: inout ChainVerifier) throws(LogError) -> UInt64 {
+  mutating func step(
+    _ verifier: inout ChainVerifier, visit: (Span<UInt8>) -> Void
+  ) throws(LogError) -> UInt64 {
     guard offset > 0 else {
       try read(at: 0, count: SegmentHeader.byteCount) { (page) throws(LogFault) in try verifier.beginSegment(page) }
       offset = UInt64(SegmentHeader.byteCount)
       return offset
     }
-    offset += UInt64(try frame(at: offset, &verifier) { _ in })
+    offset += UInt64(try frame(at: offset, &verifier, visit: visit))
     return offset
   }
 

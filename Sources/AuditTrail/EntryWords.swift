@@ -72,6 +72,7 @@ package struct Operation: LogWord {
   package static let storeState = Operation(rawValue: 101)
   package static let rollbackAcknowledge = Operation(rawValue: 102)
   package static let logRecovered = Operation(rawValue: 112)
+  package static let tenantHeads = Operation(rawValue: 114)
   package static let refusals = Operation(rawValue: 115)
   package static let readStatus = Operation(rawValue: 128)
   package static let readTenants = Operation(rawValue: 129)
@@ -183,6 +184,8 @@ package struct DetailTag: LogWord, Comparable {
   package static let state = DetailTag(rawValue: 12)
   package static let itemKeys = DetailTag(rawValue: 13)
   package static let policyHash = DetailTag(rawValue: 14)
+  package static let coveredSize = DetailTag(rawValue: 20)
+  package static let tenantsRoot = DetailTag(rawValue: 21)
   package static let previousSize = DetailTag(rawValue: 24)
   package static let previousRoot = DetailTag(rawValue: 25)
   package static let lost = DetailTag(rawValue: 26)
@@ -191,14 +194,15 @@ package struct DetailTag: LogWord, Comparable {
   package static let words: [UInt8: String] = [
     1: "store-root", 2: "intent-sequence", 3: "intent-leaf-hash", 4: "key-check-value", 5: "segment",
     6: "offset", 7: "length", 8: "count", 9: "software-version", 10: "note", 11: "version", 12: "state",
-    13: "item-keys", 14: "policy-hash", 24: "previous-size", 25: "previous-root", 26: "lost", 27: "head",
+    13: "item-keys", 14: "policy-hash", 20: "covered-size", 21: "tenants-root", 24: "previous-size",
+    25: "previous-root", 26: "lost", 27: "head",
   ]
 
   /// Bytes of a value; nil where any count is right or the tag is not known.
   package var valueByteCount: Int? {
     switch self {
-    case .storeRoot, .intentLeafHash, .keyCheckValue, .policyHash, .previousRoot: 32
-    case .intentSequence, .segment, .offset, .length, .count, .previousSize: 8
+    case .storeRoot, .intentLeafHash, .keyCheckValue, .policyHash, .tenantsRoot, .previousRoot: 32
+    case .intentSequence, .segment, .offset, .length, .count, .coveredSize, .previousSize: 8
     case .version: 4
     case .state: 1
     default: nil

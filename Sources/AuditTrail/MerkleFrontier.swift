@@ -51,11 +51,14 @@ package struct MerkleFrontier: Equatable, Sendable {
   package static let emptyRoot = SHA256.hash([])
 
   /// `SHA-256(0x01 ‖ left ‖ right)`.
-  package static func node(_ left: Digest, _ right: Digest) -> Digest {
-    var children = InlineArray<64, UInt8>(repeating: 0)
-    put(left, into: &children, at: 0)
-    put(right, into: &children, at: 32)
-    return SHA256.hash(prefix: 1, children.span)
+  package static func node(_ left: Digest, _ right: Digest) -> Digest { hash(1, left, right) }
+
+  /// `SHA-256(prefix ‖ left ‖ right)`.
+  static func hash(_ prefix: UInt8, _ left: Digest, _ right: Digest) -> Digest {
+    var both = InlineArray<64, UInt8>(repeating: 0)
+    put(left, into: &both, at: 0)
+    put(right, into: &both, at: 32)
+    return SHA256.hash(prefix: prefix, both.span)
   }
 
   private static func put(_ digest: Digest, into bytes: inout InlineArray<64, UInt8>, at offset: Int) {

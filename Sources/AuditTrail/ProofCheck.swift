@@ -63,7 +63,7 @@ extension SignedHead {
 }
 
 extension EntryProof {
-  fileprivate func verdict(of key: NoteKey, leaf: Digest?) -> EvidenceVerdict {
+  func verdict(of key: NoteKey, leaf: Digest?) -> EvidenceVerdict {
     if let fault = head.fault(under: key, called: "the head") { return fault }
     guard let hash = entry.map({ AuditEntry.leafHash($0.span) }) ?? leaf else {
       return .tampered("the proof has no entry in it: give the hash of its leaf")

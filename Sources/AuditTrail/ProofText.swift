@@ -85,7 +85,7 @@ package struct ConsistencyProof: Equatable, Sendable {
 }
 
 /// The lines of a proof, one after the other.
-private struct ProofLines {
+struct ProofLines {
   private let file: [UInt8]
   private var offset = 0
   /// Of the line that was read last, from 1.
@@ -122,6 +122,9 @@ private struct ProofLines {
     skip(line)
     return Array(line.dropFirst(prefix.utf8.count))
   }
+
+  /// What has not been read.
+  var rest: [UInt8] { Array(file[offset...]) }
 
   /// Up to an empty line.
   mutating func hashes() throws(ProofMalformed) -> [Digest] {

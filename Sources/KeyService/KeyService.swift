@@ -81,6 +81,7 @@ package final class KeyService: Sendable {
       _ = try? log.appendAndWait(EntryDraft(stop))
       halt = .mustRestart(reason: "it was closed")
     }
+    heads?.end()
     log.close()
     heads?.close()
     try? store.close()

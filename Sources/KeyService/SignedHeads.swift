@@ -121,9 +121,9 @@ struct SignedHeads {
     throw .heads(.laterEpoch(epoch: last.epoch, newest: epoch.epoch, file: last.head.file))
   }
 
-  func keeper(of log: AuditLog, after examined: LogWriter.Examined) -> HeadKeeper {
+  func keeper(of log: AuditLog, after examined: LogWriter.Examined, _ clock: LogClock) -> HeadKeeper {
     HeadKeeper(
-      log, examined.headStart(kept), signer: signer, anchor: settings.anchor, cadence: settings.cadence,
+      log, examined.headStart(kept), signer: signer, anchor: settings.anchor, cadence: settings.cadence, clock: clock,
       tell: settings.tell)
   }
 }

@@ -92,7 +92,7 @@ extension KeyService {
       do throws(StartError) {
         let service = KeyService(
           store: store, log: log, masterKeys: masters.usable(of: masterKeys), policy: policy, clock: clock,
-          keyring: keyring, heads: signed?.keeper(of: log, after: examinedLog),
+          keyring: keyring, heads: signed?.keeper(of: log, after: examinedLog, clock),
           revocationSecondsMax: revocationSecondsMax, onFault: onFault)
         var report = StartReport(recovery: recovery)
         report.masters = masters

@@ -32,6 +32,8 @@ package enum Limits {
   package static let callerTextBytesMax = 256
   /// Entries of one frame of the log.
   package static let frameEntriesMax = 4096
+  /// Entries between what tenant heads cover and the entry that says so; a service stays far below.
+  package static let historyLagMax: UInt64 = 1 << 20
   package static let frameBytesRange = 131_072...16_777_216
 
   package static let passphraseBytesMax = 1024

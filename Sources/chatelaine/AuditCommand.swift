@@ -9,6 +9,7 @@ struct AuditCommand: ParsableCommand {
     commandName: "audit", abstract: "Verifies and shows the key-access log, and proves what is in it. Needs no service.",
     subcommands: [
       AuditVerify.self, AuditShow.self, AuditReport.self, AuditHead.self, AuditProve.self, AuditCheckProof.self,
+      AuditExport.self, AuditVerifyExport.self,
     ])
 }
 

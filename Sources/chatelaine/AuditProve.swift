@@ -32,18 +32,25 @@ struct ProofOptions: ParsableArguments {
   /// Makes something with the log's `nodes`, and where that does not hold, with what the whole log gives.
   func make<Made>(
     _ storage: FileStorage, _ make: (inout ProofSource) throws(ProofSource.Missing) -> Made?
+  ) throws -> Made { try log.make(storage, epoch.descriptor(in: storage), make) }
+}
+
+extension LogOption {
+  /// Makes something with the `nodes` of an epoch, and where that does not hold, with what the whole of it gives.
+  func make<Made>(
+    _ storage: FileStorage, _ epoch: EpochDescriptor,
+    _ make: (inout ProofSource) throws(ProofSource.Missing) -> Made?
   ) throws -> Made {
-    let epoch = try epoch.descriptor(in: storage)
-    let directory = try LogDirectory(storage, epoch: epoch.epoch)
-    var source = ProofSource(directory)
+    let files = try LogDirectory(storage, epoch: epoch.epoch)
+    var source = ProofSource(files)
     if let made = try? make(&source) { return made }
     let progress = try ProgressLine(total: LogReader(storage, epoch: epoch.epoch).totalBytes(), label: "reading")
-    var whole = try ProofSource(readingAll: directory, progress: progress.advance)
+    var whole = try ProofSource(readingAll: files, progress: progress.advance)
     progress.finish()
     if let made = try? make(&whole) { return made }
     throw EvidenceFailure(
       .forked("the log's entries do not lead to the root that was signed: see 'chatelaine audit verify'"),
-      of: log.directory)
+      of: directory)
   }
 }
 

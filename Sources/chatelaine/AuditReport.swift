@@ -27,6 +27,7 @@ struct AuditReport: ParsableCommand {
     var readings: [EpochReading] = []
     var summary = LogSummary()
     let progress = try ProgressLine(total: epochs.totalBytes(storage), label: "reading")
+    var histories = TenantHeadsCheck()
     var result = ReportPage.Result.valid
     var failure: LogError?
     do throws(LogError) {
@@ -35,13 +36,16 @@ struct AuditReport: ParsableCommand {
         readings.append(
           try reader.readLinked(
             after: readings.last, liveIn: epoch == epochs.newest ? storage : nil,
-            visit: { _, bytes in if let entry = try? AuditEntry(parsing: bytes) { summary.add(entry) } },
-            progress: progress.advance))
+            visit: { _, bytes in
+              histories.take(bytes)
+              if let entry = try? AuditEntry(parsing: bytes) { summary.add(entry) }
+            }, progress: progress.advance))
       }
       if case .torn(let count, _)? = readings.last?.end.tail {
         result = .torn("\(count) bytes in \(readings[readings.count - 1].end.segmentFile)")
       }
       if summary.entries == 0 { result = .empty }
+      if let reason = histories.verdict.reason { result = .tampered(reason) }
     } catch {
       guard case .corrupt(let fault, let file) = error else { throw error }
       let entry = fault.sequence.map { ", entry \($0)" } ?? ""
@@ -56,6 +60,7 @@ struct AuditReport: ParsableCommand {
     try file.finish()
     print("\(printable(out)): \(summary.entries) entries")
     if let failure { throw failure }
+    if histories.wrong != nil { throw EvidenceFailure(histories.verdict, of: log.directory) }
     if case .torn = result { throw ExitCode(2) }
     if case .empty = result { throw ExitCode(3) }
   }

@@ -9,7 +9,8 @@ struct AuditVerify: ParsableCommand {
     commandName: "verify",
     abstract: "Recomputes the whole log from its bytes. Needs no key and no service.",
     discussion: """
-      Exit status: 0 valid; 65 changed, removed, inserted or cut in the middle: the first bad place is named;
+      Exit status: 0 valid; 65 changed, removed, inserted or cut in the middle, or an entry commits to other histories \
+      of the tenants than the log has: the first bad place is named; \
       2 valid up to an interrupted write at the very end; 3 nothing to verify; 66 there is no log; 74 the files \
       cannot be read; 77 they may not be read; 78 a newer version wrote the place that is named. With --key also: 4 the \
       log ends before a signed head: it was cut off, or an old copy was put back; 5 it has other entries than a head was \
@@ -50,10 +51,13 @@ struct AuditVerify: ParsableCommand {
     let epochs = try LogEpochs(storage)
     let heads = try key.map { try HeadsOfEpochs(storage, epochs, key: readPublicKey($0), kept: head) }
     let progress = try ProgressLine(total: epochs.totalBytes(storage), label: "verifying")
-    let readings = try epochs.readAll(storage, prepare: { try heads?.watch(&$0) }, progress: progress.advance)
+    var histories = TenantHeadsCheck()
+    let readings = try epochs.readAll(
+      storage, prepare: { try heads?.watch(&$0) }, visit: { histories.take($1) }, progress: progress.advance)
     progress.finish()
-    let verdict = try heads?.verdict(readings)
-    let report = VerifyReport(readings: readings, heads: heads, verdict: verdict)
+    var verdict = try heads?.verdict(readings)
+    if verdict ?? .valid == .valid, histories.wrong != nil { verdict = histories.verdict }
+    let report = VerifyReport(readings: readings, heads: heads, histories: histories, verdict: verdict)
     print(json ? JSON.object(report.fields).text : report.lines)
     if let verdict, verdict != .valid { throw EvidenceFailure(verdict, of: log.directory) }
     if case .torn = report.end.tail { throw ExitCode(2) }
@@ -77,6 +81,7 @@ private struct VerifyReport {
   let readings: [EpochReading]
   /// Where signed heads were held against it, and what came of it.
   let heads: HeadsOfEpochs?
+  let histories: TenantHeadsCheck
   let verdict: EvidenceVerdict?
 
   private var newest: EpochReading { readings[readings.count - 1] }
@@ -103,8 +108,14 @@ private struct VerifyReport {
         ("tornReason", .string(fault.sentence)),
       ]
     }
-    if let heads { fields += [("headsChecked", .number(heads.checked)), ("headEntries", .number(heads.newest)), ("headsLost", .number(heads.lost))] }
+    if let heads {
+      fields += [
+        ("headsChecked", .number(heads.checked)), ("headEntries", .number(heads.newest)), ("headsLost", .number(heads.lost)),
+      ]
+    }
     fields.append(("epochs", .array(readings.map { .object($0.fields) })))
+    fields.append(("tenantHeadsChecked", .number(histories.checked)))
+    if let wrong = histories.wrong { fields.append(("sequence", .number(wrong))) }
     if let reason = verdict?.reason { fields.append(("reason", .string(reason))) }
     return fields
   }
@@ -116,6 +127,7 @@ private struct VerifyReport {
     ]
     if let heads { lines.append("heads      \(heads.checked) hold, the newest over \(heads.newest) entries") }
     if let lost = heads?.lost, lost > 0 { lines.append("heads      \(lost) over entries that are lost") }
+    if histories.checked > 0 { lines.append("histories  \(histories.checked) commitments to all tenants' histories hold") }
     if let verdict, verdict != .valid { return lines.joined(separator: "\n") }
     switch end.tail {
     case .clean:

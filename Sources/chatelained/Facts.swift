@@ -71,6 +71,10 @@ final class Facts: Sendable {
       return ["The log's heads are not signed: name a key in the configuration (log.signing-key)."]
     }
     var warnings: [String] = []
+    if heads.areHistoriesBroken {
+      warnings.append(
+        "The log's older segments are not as they were written, or cannot be read: no tenants' histories are committed to. Run `chatelaine audit verify`, then restart.")
+    }
     if let problem = heads.problem { warnings.append("The log's heads are not signed now: \(problem).") }
     if let failure = heads.anchorProblem {
       warnings.append("The anchor \(failure.path) cannot be written (\(failure.reason)): the newest head is in the log's directory only.")

@@ -37,7 +37,9 @@ struct SignedLog {
   }
 
   /// What a start does, and what it refuses.
-  func start(_ storage: MemoryStorage? = nil, cadence: HeadCadence = hasty, anchor: String? = nil) throws -> Life {
+  func start(
+    _ storage: MemoryStorage? = nil, cadence: HeadCadence = hasty, anchor: String? = nil, clock: LogClock? = nil
+  ) throws -> Life {
     let storage = storage ?? self.storage
     let kept = try KeptHeads(storage, key: signer.key)
     let heads = [kept.newest, kept.published].compactMap { $0 }.map { FoundHead($0, in: "head") }
@@ -45,7 +47,9 @@ struct SignedLog {
     try examined.check(heads, in: storage)
     let (writer, _) = try LogWriter.open(examined, options: options)
     let log = AuditLog(writer)
-    return Life(log, HeadKeeper(log, examined.headStart(kept), signer: signer, anchor: anchor, cadence: cadence))
+    let keeper = HeadKeeper(
+      log, examined.headStart(kept), signer: signer, anchor: anchor, cadence: cadence, clock: clock)
+    return Life(log, keeper)
   }
 
   /// A log of a few segments with a head over all of it.

@@ -270,7 +270,8 @@ ENTRY_FIXED = [
     ("keyId", 16, bytes), ("keyVersion", 4, int), ("masterVersion", 4, int), ("storeGeneration", 8, str),
     ("door", 1, int), ("principalKind", 1, int),
 ]
-DETAIL_WIDTH = {1: 32, 2: 8, 3: 32, 4: 32, 5: 8, 6: 8, 7: 8, 8: 8, 11: 4, 12: 1, 14: 32, 24: 8, 25: 32}  # 9, 10, 26 and 27 are text
+# 9, 10, 26 and 27 are text
+DETAIL_WIDTH = {1: 32, 2: 8, 3: 32, 4: 32, 5: 8, 6: 8, 7: 8, 8: 8, 11: 4, 12: 1, 14: 32, 20: 8, 21: 32, 24: 8, 25: 32}
 NAME = re.compile(rb"[a-z0-9][a-z0-9._-]{0,63}\Z")
 EMPTY_ENTRY = dict(
     {n: (bytes(w) if k is bytes else 0) for n, w, k in ENTRY_FIXED}, version=1, **{"class": 1}, tenant=b"_service", keyName=b"",
@@ -1508,6 +1509,147 @@ def proofs_vectors(entries, leaves):
     return dict(verifierKey=key, leaves=leaves, inclusion=inclusion, consistency=consistency, files=files)
 
 
+def history_lines(entries): return b"".join(b'{"sequence":%d,"entry":"%s"}\n' % (number(e[8:16]), base64.b64encode(e)) for e in entries)
+
+
+def history_proof(tenant, index, hashes, commitment):
+    return b"chatelaine/tenant-history@v1\ntenant %s\nindex %u\n" % (tenant, index) + b"".join(map(base64_line, hashes)) + b"\n" + commitment
+
+
+def history_log(change=lambda fields: fields):
+    """Entries of five tenants and the service, one of whom never does anything that succeeds, with tenant heads at 12, 25 and 31."""
+    entries, prev = [], sha256(b"a log with histories")
+    for seq in range(33):
+        tenant = (b"acme", b"globex", b"acme", b"initech", b"nobody", b"umbrella")[seq % 6] if seq else b"_service"
+        fields = dict(seq=seq, prev=prev, blind=rnd("histories/%u" % seq, 16), wallNs=1700000000000000000 + seq, bootNs=5 + seq, incarnation=1,
+                      operation=1, outcome=1, tenant=tenant, keyName=b"k", principal=b"uid:7", items=[(1, 0, 5, rnd("digest", 32))])
+        if seq == 0:
+            fields.update({"class": 5, "operation": 96, "keyName": b"", "items": []})
+        elif tenant == b"nobody":
+            fields.update({"class": 2, "outcome": 2, "reason": 1, "items": []})
+        elif seq < 6:  # initech begins with an intent, umbrella with a batch that went well in part
+            fields.update({"class": 3, "operation": 32, "outcome": 0, "items": []} if seq == 3 else {"outcome": 3, "items": [(3, 8, 0, bytes(32)), (1, 0, 5, bytes(32))]} if seq == 5 else {})
+        elif seq == 8:
+            fields.update(outcome=3, reason=8, items=[])
+        if seq in (12, 25, 31):
+            size = {12: 12, 25: 23, 31: 30}[seq]
+            found = evidence.histories(entries[:size])
+            root = tree_root([one.leaf() for one in found.values()])
+            fields.update({"class": 7, "operation": 114, "tenant": b"_service", "keyName": b"", "items": [],
+                           "details": [(8, u64(len(found))), (20, u64(size)), (21, root)]})
+        entries.append(entry_bytes(change(fields)))
+        prev = leaf_hash(entries[-1])
+    return entries
+
+
+def histories_vectors():
+    key, log = verifier_key(ORIGIN, LOG_SEED), (ORIGIN, LOG_SEED)
+    entries = history_log()
+    leaves = [leaf_hash(e) for e in entries]
+    states = evidence.histories(entries[:30])
+    tenant_leaves = [one.leaf() for one in states.values()]
+    tenants = list(states)
+    check("tenants begin in the order of their first act", tenants == [b"_service", b"globex", b"acme", b"initech", b"umbrella"])
+
+    def head(signer=log, size=33): return note(checkpoint(ORIGIN, size, tree_root(leaves[:size])), signer)
+    def commitment(at=31, signer=log, entry=None): return entry_proof(entry or entries[at], at, tree_path(at, leaves), head(signer))
+    def own(tenant, size=30): return [e for e in entries[:size] if entry_parse(e)["tenant"] == tenant]
+    def proof(tenant, **given): return history_proof(tenant, tenants.index(tenant), tree_path(tenants.index(tenant), tenant_leaves), commitment(**given))
+    exports = []
+
+    def add(what, expect, lines, file, tenant=None):
+        got = evidence.history_verdict(lines, file, key, tenant)
+        check("each export is judged as expected: %s, %s" % (expect, got), got == expect)
+        exports.append(dict(name=what, expect=expect, lines=lines or b"", proof=file or b"", tenant=(tenant or b"").decode(),
+                            missing=[name for name, content in (("entries.jsonl", lines), ("history.proof", file)) if content is None]))
+
+    mine, whole = own(b"acme"), proof(b"acme")
+    lines = history_lines(mine)
+    for tenant in tenants:
+        add("the history of %s" % tenant.decode(), "valid", history_lines(own(tenant)), proof(tenant))
+    add("as it was earlier", "valid", history_lines(own(b"acme", 23)), history_proof(b"acme", 2, tree_path(2, [h.leaf() for h in evidence.histories(entries[:23]).values()]), commitment(25)))
+    add("of the tenant that is wanted", "valid", lines, whole, b"acme")
+    add("of another than the one that is wanted", "tampered", lines, whole, b"globex")
+    for index in range(len(mine)):
+        add("entry %u of it left out" % index, "tampered", history_lines(mine[:index] + mine[index + 1:]), whole)
+    add("all but the first left out", "tampered", history_lines(mine[:1]), whole)
+    add("no entry", "truncated", b"", whole)
+    add("an entry twice", "tampered", history_lines(mine[:1] + mine), whole)
+    add("two entries in another order", "tampered", history_lines([mine[1], mine[0]] + mine[2:]), whole)
+    add("an entry of another tenant put in", "tampered", history_lines(sorted(mine + [entries[1]], key=lambda e: e[8:16])), whole)
+    add("an entry of another tenant in place of one", "tampered", history_lines([entries[1]] + mine[1:]), whole)
+    add("another tenant's entries", "tampered", history_lines(own(b"globex")), whole)
+    add("another tenant's entries and name", "tampered", history_lines(own(b"globex")), whole.replace(b"tenant acme", b"tenant globex"))
+    add("another tenant's name", "tampered", lines, whole.replace(b"tenant acme", b"tenant globex"))
+    add("an entry behind what is covered", "tampered", history_lines(own(b"acme", 33)), whole)
+    add("an entry changed", "tampered", history_lines([flip(mine[0], 84)] + mine[1:]), whole)
+    add("tenant heads of before", "tampered", lines, proof(b"acme", at=25))
+    add("another place in the tree", "tampered", lines, whole.replace(b"\nindex 2\n", b"\nindex 1\n"))
+    add("a sibling left out", "tampered", lines, history_proof(b"acme", 2, tree_path(2, tenant_leaves)[1:], commitment()))
+    add("an entry that commits to nothing", "tampered", lines, proof(b"acme", at=30))
+    add("without the entry that commits", "tampered", lines, history_proof(b"acme", 2, tree_path(2, tenant_leaves), entry_proof(None, 31, tree_path(31, leaves), head())))
+    add("a head of another key", "wrong-key", lines, proof(b"acme", signer=(ORIGIN, WITNESS_SEED)))
+    add("a head whose signature is not its own", "tampered", lines, whole.replace(b"\n33\n", b"\n34\n"))
+    forged = history_log(lambda f: {**f, "details": [f["details"][0], f["details"][1], (21, root_with(mine[:-1], tenants, states))]} if f["seq"] == 31 else f)
+    add("a forged commitment, with the head of the true log", "tampered", history_lines(mine[:-1]), proof(b"acme", entry=forged[31]))
+    add("a number that is not the entry's", "tampered", lines.replace(b'"sequence":2,', b'"sequence":3,'), whole)
+    add("a number with a leading zero", "tampered", lines.replace(b'"sequence":2,', b'"sequence":02,'), whole)
+    add("a space in a line", "tampered", lines.replace(b",", b", ", 1), whole)
+    add("a field more", "tampered", lines.replace(b'"}', b'","a":"b"}', 1), whole)
+    add("an empty line", "tampered", lines.replace(b"\n", b"\n\n", 1), whole)
+    add("carriage returns", "tampered", lines.replace(b"\n", b"\r\n"), whole)
+    add("the last newline cut off", "truncated", lines[:-1], whole)
+    add("the last line cut", "truncated", lines[:-100], whole)
+    add("no proof", "truncated", lines, None)
+    add("no entries", "truncated", None, whole)
+    add("neither", "nothing", None, None)
+    add("an empty proof", "nothing", lines, b"")
+    for cut in (10, 35, 45, whole.index(b"\n\n") + 2, whole.index(b"\n\n") + 30, len(whole) - 1):
+        add("a proof cut at byte %u" % cut, "truncated", lines, whole[:cut])
+    add("a later version", "unsupported", lines, whole.replace(b"history@v1", b"history@v2"))
+    add("a later version of the commitment's proof", "unsupported", lines, whole.replace(b"proof@v1", b"proof@v2"))
+    add("a consistency proof in its place", "tampered", lines, history_proof(b"acme", 2, tree_path(2, tenant_leaves), consistency_proof([], head(), head())))
+    add("no export", "tampered", lines, b"hello\n")
+    add("no tenant's name", "tampered", lines, whole.replace(b"tenant acme", b"tenant ACME"))
+    add("a line without its tenant", "tampered", lines, whole.replace(b"tenant acme\n", b""))
+    add("an index with a leading zero", "tampered", lines, whole.replace(b"\nindex 2\n", b"\nindex 02\n"))
+    check("exports are judged in every way", {e["expect"] for e in exports} == {"valid", "tampered", "truncated", "wrong-key", "unsupported", "nothing"})
+    return dict(verifierKey=key, logs=history_checks(entries), exports=exports)
+
+
+def root_with(entries, tenants, states):
+    """The root that would be right had acme these entries."""
+    less = evidence.histories(entries)
+    return tree_root([less.get(t, states[t]).leaf() for t in tenants])
+
+
+def history_checks(entries):
+    """Logs with tenant heads, linked right, and the first that does not hold."""
+    logs = []
+
+    def add(what, expect, log):
+        check("each log's tenant heads are judged as expected", evidence.check_tenant_heads(log)[0] == expect)
+        logs.append(dict(name=what, wrong="" if expect is None else str(expect), count=evidence.check_tenant_heads(log)[1], entries=log))
+
+    def details(at, change):
+        return history_log(lambda f: {**f, "details": change(f["details"])} if f["seq"] == at else f)
+
+    add("as it is written", None, entries)
+    add("no tenant heads yet", None, entries[:12])
+    add("a root that is another", 25, details(25, lambda d: d[:2] + [(21, flip(d[2][1], 31))]))
+    add("one tenant too few", 12, details(12, lambda d: [(8, u64(number(d[0][1]) - 1))] + d[1:]))
+    add("another size under the root", 31, details(31, lambda d: [d[0], (20, u64(29)), d[2]]))
+    add("a size that is beyond the entry", 25, details(25, lambda d: [d[0], (20, u64(26)), d[2]]))
+    add("no entries covered", 12, details(12, lambda d: [d[0], (20, u64(0)), d[2]]))
+    add("the tenant heads of before once more", 31, history_log(lambda f: {**f, "details": entry_parse(entries[25])["details"]} if f["seq"] == 31 else f))
+    add("no root", 25, details(25, lambda d: d[:2]))
+    add("a detail more", 25, details(25, lambda d: [(2, u64(1))] + d))
+    add("another operation", 12, history_log(lambda f: {**f, "operation": 113} if f["seq"] == 12 else f))
+    add("not ok", 12, history_log(lambda f: {**f, "outcome": 3} if f["seq"] == 12 else f))
+    add("of a tenant", 12, history_log(lambda f: {**f, "tenant": b"acme"} if f["seq"] == 12 else f))
+    return logs
+
+
 def signing_file(created, seed, public=None):
     f = b"CS\1\1" + u64(created) + (public or public_key(seed)) + seed
     return f + sha256(f)
@@ -1569,7 +1711,7 @@ def build():
         "derivation.json": derivation_vectors(), "context.json": context_vectors(), "envelope.json": envelopes, "two-key.json": two_key,
         "wrapped-key.json": wrapped_vectors(), "local-envelope.json": locals_, "text.json": text_vectors(envelopes, locals_),
         "keyring.json": keyring_vectors(), "entry.json": entry_vectors(), "rows.json": rows_vectors(),
-        "heads.json": heads, "proofs.json": proofs, "signing-key.json": signing_key_vectors(),
+        "heads.json": heads, "proofs.json": proofs, "signing-key.json": signing_key_vectors(), "histories.json": histories_vectors(),
     }
     files = {name: as_file(value) for name, value in files.items()}
     index = []

@@ -482,7 +482,7 @@ def main():
         check(counts == {"malformed": 37, "no-such-method": 11}, "calls that were none are counted: %s" % counts)
         calls = [call for client in clients for call in client.calls]
         # why: `init` is the first incarnation; it made the store, with an intent and an outcome.
-        expected = len(calls) + 2 * (len(made) + 1) + sum(one["class"] in ("aggregate", "service") for one in entries)
+        expected = len(calls) + 2 * (len(made) + 1) + sum(one["class"] in ("aggregate", "service", "tenant-heads") for one in entries)
         check(len(entries) == expected, "%d entries, expected %d" % (len(entries), expected))
         for call in random.sample([call for call in calls if "request_id" in call.tags], 20):
             found = house.entries("--request-id", call.tags["request_id"].hex())

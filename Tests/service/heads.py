@@ -16,8 +16,8 @@ import evidence  # noqa: E402
 from house import Checks, House, binary  # noqa: E402
 
 
-def leaves(log):
-    """The leaf hashes of every entry, by the pages on segments and entries alone."""
+def entries(log):
+    """Every entry, by the pages on segments and entries alone."""
     found = []
     for path in sorted(glob.glob(os.path.join(log, "*.seg"))):
         with open(path, "rb") as file:
@@ -28,10 +28,15 @@ def leaves(log):
             place = at + 48
             for _ in range(count if data[at + 4] == 1 else 0):
                 size = int.from_bytes(data[place:place + 4], "big")
-                found.append(evidence.sha256(b"\0", data[place + 4:place + 4 + size]))
+                found.append(data[place + 4:place + 4 + size])
                 place += 4 + size
             at += (48 + length + 32 + align - 1) // align * align
     return found
+
+
+def leaves(log):
+    """The leaf hashes of every entry."""
+    return [evidence.sha256(b"\0", entry) for entry in entries(log)]
 
 
 def roots(hashes, sizes):

@@ -12,7 +12,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../Vectors")]
 import evidence  # noqa: E402
-from heads import leaves, refusal  # noqa: E402
+from heads import entries, leaves, refusal  # noqa: E402
 from house import Checks, House, binary  # noqa: E402
 from rewritten import other_pid, relink  # noqa: E402
 
@@ -153,7 +153,7 @@ def judged(check, house, key, first):
         """The newest segment, every hash right; sealed ones before it would need their seals made anew."""
         path = os.path.join(copy, max(n for n in os.listdir(copy) if n.endswith(".seg")))
         start = int.from_bytes(open(path, "rb").read(48)[40:48], "big")
-        assert relink(path, other_pid({start})) == 1
+        assert relink(path, other_pid({start}), entries(copy)[:start]) == 1
 
     keys = ("--key", key)
     verify("as it is", 0, *keys, "--head", first)

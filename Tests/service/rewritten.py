@@ -9,7 +9,9 @@ import struct
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../Vectors")]
+import evidence  # noqa: E402
 from house import Checks, House, binary  # noqa: E402
 
 HEADER, FRAME_HEADER, TRAILER = 4096, 48, 32
@@ -19,8 +21,17 @@ def sha256(data):
     return hashlib.sha256(data).digest()
 
 
-def relink(path, change):
-    """Lets `change(number, entry)` edit the entries of a log's first segment, and makes every link right again."""
+def recommit(entry, before):
+    """Makes tenant heads right again over the entries before them."""
+    size = evidence.tenant_heads(bytes(entry))[0]
+    found = evidence.histories(before[:size])
+    entry[-32:] = evidence.root_of([history.leaf() for history in found.values()])
+
+
+def relink(path, change, before=(), commits=True):
+    """Lets `change(number, entry)` edit the entries of a log's newest segment, and makes every link right again, and
+    unless told otherwise what tenant heads commit to; `before` has the entries of the segments before."""
+    entries = list(before)
     with open(path, "rb") as file:
         data = bytearray(file.read())
     align = struct.unpack(">I", data[28:32])[0]
@@ -33,6 +44,9 @@ def relink(path, change):
             entry = data[place + 4:place + 4 + size]
             changed += bool(change(struct.unpack(">Q", entry[8:16])[0], entry))
             entry[16:48] = previous
+            if commits and entry[1] == 7:
+                recommit(entry, entries)
+            entries.append(bytes(entry))
             data[place + 4:place + 4 + size] = entry
             previous, place = sha256(b"\0" + entry), place + 4 + size
         data[place:place + TRAILER] = sha256(b"\2" + data[at:at + FRAME_HEADER] + previous)
