@@ -180,6 +180,10 @@ def proofs(scene, check):
         check(made[0] == 0 and audit(house, "check-proof", proof, "--key", key)[0] == 0, "a proof in epoch %s: %s" % (epoch, made))
         other = key_text(house, "--epoch", "2" if epoch == "1" else "1")
         check(audit(house, "check-proof", proof, "--key", other)[0] == 6, "it is no proof in another epoch")
+        history = os.path.join(house.place, "history-" + epoch)
+        made = audit(house, "export", "--log", house.log, "--tenant", "acme", "--epoch", epoch, "--out", history)
+        checked = audit(house, "verify-export", history, "--key", key)
+        check(made[0] == 0 and checked[0] == 0, "a tenant's history in epoch %s: %s %s" % (epoch, made, checked))
 
 
 def old_log(scene, check):
