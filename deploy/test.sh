@@ -30,7 +30,9 @@ build() {
   [ "$status" = 0 ] || { echo "$passed passed, $failed failed"; exit 1; }
 }
 
-# Most steps wait for a disk, a timer or a killed process: two run side by side, and each shows its output at its end.
+# Many steps wait for a disk, a timer or a killed process: three run side by side on 2 cores, and each shows its output at
+# its end. The long ones come first: they leave no core idle at the end.
+lanes=3
 said=$(mktemp -d)
 declare -A step_name=() step_start=() step_said=()
 stop_steps() {
@@ -40,9 +42,9 @@ stop_steps() {
 }
 trap stop_steps EXIT
 trap 'exit 130' INT TERM
-# run NAME COMMAND...: starts a step as soon as fewer than two are under way.
+# run NAME COMMAND...: starts a step as soon as a lane is free.
 run() {
-  [ "${#step_name[@]}" -lt 2 ] || finish_one
+  [ "${#step_name[@]}" -lt "$lanes" ] || finish_one
   local name=$1 output; shift
   output=$(mktemp "$said/XXXXXXXX")
   set -m # a process group of its own, and Ctrl-C not ignored in it
@@ -67,7 +69,6 @@ build "release build" "${release_build[@]}" --product chatelaine-drill
 debug=$(swift build --show-bin-path) release=$("${release_build[@]}" --show-bin-path)
 export CHATELAINE_DRILL="$release/chatelaine-drill" CHATELAINE_BIN="$debug"
 
-# The long ones first: they leave no core idle at the end.
 if [ -n "$all" ]; then
   export CHATELAINE_SLOW=1
   run "unit tests, slow ones too" swift test --skip-build
@@ -76,11 +77,13 @@ else
   echo "skipped without --all: memory and crashes with test builds, and their controls"
   run "unit tests" swift test --skip-build
 fi
-run "service: the master key rotated" Tests/service/master-rotation.py
 run "fuzzers" Tests/Fuzz/run.sh "$([ -n "$all" ] && echo 120 || echo 10)"
+run "service: the master key rotated" Tests/service/master-rotation.py
+run "command line: a running service" Tests/cli/service.sh "$debug"
+run "service: bad inputs and abuse" Tests/service/rows.py
+run "service: no secret stays in memory" Tests/service/memory.py
 run "command line: keyring and envelope" Tests/cli/keyring.sh "$debug/chatelaine"
 run "command line: init and check" Tests/cli/init.sh "$debug"
-run "command line: a running service" Tests/cli/service.sh "$debug"
 run "command line: locks, files and owners" Tests/cli/places.sh "$debug"
 run "command line: audit" Tests/cli/audit.sh "$debug/chatelaine"
 run "log faults" Tests/faults/log-faults.sh
@@ -89,7 +92,6 @@ run "power cuts, control that must lose" Tests/faults/power-cut.sh --control 5
 run "service: every method" Tests/service/smoke.py
 run "service: an exact entry for every call" Tests/service/exact.py
 run "service: receipts, warnings, passed sockets" Tests/service/doors.py
-run "service: bad inputs and abuse" Tests/service/rows.py
 run "service: what is kept back, and what is told" Tests/service/reserves.py
 run "service: what does not belong together" Tests/service/swaps.py
 run "service: a log that was rewritten" Tests/service/rewritten.py
@@ -107,7 +109,6 @@ run "service: a sync that fails" Tests/service/eio.py
 run "service: a log that cannot be written" Tests/service/full-disk.py
 run "service: no secret in any file" Tests/service/at-rest.py
 run "service: a crash prints no secret" Tests/service/crash.py
-run "service: no secret stays in memory" Tests/service/memory.py
 [ -z "$all" ] || run "service: memory and crashes, with test builds and controls" Tests/service/test-builds.sh
 while [ "${#step_name[@]}" != 0 ]; do finish_one; done
 

@@ -93,44 +93,38 @@ int ch_owner_and_mode(int directory, const char *name, unsigned *owner, unsigned
   return 0;
 }
 
-int ch_lock_holder(int fd) {
-  struct statx status;
-  if (statx(fd, "", AT_EMPTY_PATH, STATX_INO, &status) != 0) return 0;
+// Who else holds a lock of a kind ("FLOCK", "POSIX") on a file, or one from a byte of it where `start` is none of -1; 0 for
+// nobody that is seen.
+static int lock_holder(const struct statx *file, const char *kind, int start) {
   FILE *locks = fopen("/proc/locks", "re");
   if (locks == NULL) return 0;
   char line[256];
   int holder = 0;
   while (holder == 0 && fgets(line, sizeof line, locks) != NULL) {
-    int pid = 0;
+    char found[8];
+    int pid = 0, from = 0;
     unsigned major_no = 0, minor_no = 0;
     unsigned long long inode = 0;
     // Who only waits for a lock has an arrow in front of the word.
-    int read = sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%llu", &pid, &major_no, &minor_no, &inode);
-    int is_it = read == 4 && inode == status.stx_ino && major_no == status.stx_dev_major && minor_no == status.stx_dev_minor;
-    if (is_it && pid > 0) holder = pid;
+    int read = sscanf(line, "%*d: %7s %*s %*s %d %x:%x:%llu %d", found, &pid, &major_no, &minor_no, &inode, &from);
+    int is_it = read == 6 && strcmp(found, kind) == 0 && inode == file->stx_ino && major_no == file->stx_dev_major &&
+                minor_no == file->stx_dev_minor && (start < 0 || from == start);
+    if (is_it && pid > 0 && pid != getpid()) holder = pid;
   }
   fclose(locks);
   return holder;
 }
 
+int ch_lock_holder(int fd) {
+  struct statx status;
+  return statx(fd, "", AT_EMPTY_PATH, STATX_INO, &status) == 0 ? lock_holder(&status, "FLOCK", -1) : 0;
+}
+
 int ch_index_holder(const char *path) {
   enum { DEAD_MAN_SWITCH = 128 };  // the byte of the index that each connection of SQLite's holds
   struct statx status;
-  if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO, &status) != 0) return 0;
-  FILE *locks = fopen("/proc/locks", "re");
-  if (locks == NULL) return 0;
-  char line[256];
-  int holder = 0;
-  while (holder == 0 && fgets(line, sizeof line, locks) != NULL) {
-    int pid = 0, start = 0;
-    unsigned major_no = 0, minor_no = 0;
-    unsigned long long inode = 0;
-    int read = sscanf(line, "%*d: POSIX %*s %*s %d %x:%x:%llu %d", &pid, &major_no, &minor_no, &inode, &start);
-    int is_it = read == 5 && inode == status.stx_ino && major_no == status.stx_dev_major && minor_no == status.stx_dev_minor;
-    if (is_it && start == DEAD_MAN_SWITCH && pid != getpid()) holder = pid;
-  }
-  fclose(locks);
-  return holder;
+  int asked = statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO, &status);
+  return asked == 0 ? lock_holder(&status, "POSIX", DEAD_MAN_SWITCH) : 0;
 }
 
 const char *ch_error_text(int number) {

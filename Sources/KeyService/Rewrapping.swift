@@ -80,15 +80,17 @@ extension KeyService {
   }
 
   private func rewrapAll() {
-    // why: whoever asks for something comes first.
-    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Limits.rewrapNiceness)
+    yieldToCallers()
     var batches = 0
     var last: UInt64 = 0
+    var next: MadeAhead<RewrapBatch>?
+    // why: nothing reads the store once this thread has ended.
+    defer { _ = next?.value() }
     while true {
       let start = DispatchTime.now().uptimeNanoseconds
       var isAlone = false
       do throws(ServiceError) {
-        guard let outcome = try rewrapBatch() else { return rewrapping.note(nil) }
+        guard let outcome = try rewrapBatch(&next) else { return rewrapping.note(nil) }
         // why: a batch has two entries; where the log has no other since the batch before, nobody is kept waiting.
         isAlone = outcome == last + 2
         last = outcome
@@ -114,36 +116,64 @@ extension KeyService {
   }
 
   /// One batch, a state change like any other: intent, transaction, outcome, whose sequence it returns. nil where
-  /// nothing is left.
-  private func rewrapBatch() throws(ServiceError) -> UInt64? {
+  /// nothing is left. While it is written, the next one is made.
+  private func rewrapBatch(_ next: inout MadeAhead<RewrapBatch>?) throws(ServiceError) -> UInt64? {
     let found: RotationRow?
     do throws(Refusal) { found = try unfinishedRotation() } catch { throw self.found(error.error) }
     guard let rotation = found else { return nil }
+    let version = rotation.version
+    // why: one that could not be made is made again below, where its fault is told.
+    let batch = next.take()?.value() ?? (try? self.batch(to: version, from: Int(rotation.cursor)))
+    if let batch, !batch.isLast {
+      next = MadeAhead("rewrap-ahead") { [self] in
+        yieldToCallers()
+        return try? self.batch(to: version, from: batch.end)
+      }
+    }
     var subject = Subject(operation: .masterRewrap)
     subject.leavesKeysAtHand = true
-    subject.details =
-      [.init(.offset, ByteWriter.u64Bytes(UInt64(rotation.cursor)))] + masterDetails(rotation.version, nil)
+    subject.details = [.init(.offset, ByteWriter.u64Bytes(UInt64(rotation.cursor)))] + masterDetails(version, nil)
     let outcome = try change(subject, by: .service, RequestTags()) { (intent) throws(Refusal) in
       // why: only this thread moves the cursor, so the rotation is as the intent says.
-      let done = try self.rewrap(rotation, intent)
+      let done = try self.write(batch, rotation, intent)
       return [.init(.count, ByteWriter.u64Bytes(UInt64(done.count)))]
     }
     return outcome.sequence
   }
 
-  private func rewrap(_ rotation: RotationRow, _ intent: AppendedEntry) throws(Refusal) -> KeyStore.Rewrapped {
+  private func write(
+    _ batch: RewrapBatch?, _ rotation: RotationRow, _ intent: AppendedEntry
+  ) throws(Refusal) -> KeyStore.Rewrapped {
     var refusal: Refusal?
     do throws(KeyStoreError) {
       return try store.rewrapTenants(
-        rotation, rowsMax: Limits.rewrapRowsMax, now: clock.wall(), intentSequence: place(of: intent).stored,
+        rotation, ahead: batch, now: clock.wall(), intentSequence: place(of: intent).stored,
         intentLeafHash: intent.leafHash
-      ) { (rows) throws(KeyStoreError) in
-        do throws(Refusal) { return try self.rewrap(rows, to: rotation.version) } catch {
+      ) { (start) throws(KeyStoreError) in
+        do throws(Refusal) { return try self.batch(to: rotation.version, from: start) } catch {
           refusal = error
           throw KeyStoreError.taken(record: "")
         }
       }
     } catch { throw refusal ?? failedCommit(error) }
+  }
+
+  private func batch(to version: UInt32, from start: Int) throws(Refusal) -> RewrapBatch {
+    var refusal: Refusal?
+    do throws(KeyStoreError) {
+      return try store.rewrapBatch(to: version, from: start, rowsMax: Limits.rewrapRowsMax) {
+        (rows) throws(KeyStoreError) in
+        do throws(Refusal) { return try self.rewrap(rows, to: version) } catch {
+          refusal = error
+          throw KeyStoreError.taken(record: "")
+        }
+      }
+    } catch { throw refusal ?? failedCommit(error) }
+  }
+
+  /// why: whoever asks for something comes first. Of this thread, on Linux.
+  private func yieldToCallers() {
+    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Limits.rewrapNiceness)
   }
 
   private func rewrap(_ rows: [TenantRow], to version: UInt32) throws(Refusal) -> [WrappedKey] {

@@ -51,11 +51,7 @@ func newestHead(
     }
     return head
   } catch let error as KeptHeads.Unusable {
-    switch error {
-    case .otherKey(let file): throw EvidenceFailure(.wrongKey, of: file)
-    case .damaged(let file): throw EvidenceFailure(.tampered("no head in it holds under the key"), of: file)
-    case .storage(let failure): throw LogError.storage(failure)
-    }
+    throw failure(of: error)
   } catch let error as StorageFailure { throw LogError.storage(error) }
 }
 
@@ -64,5 +60,14 @@ extension NoteKey {
   func named(for epoch: EpochDescriptor) -> NoteKey {
     guard epoch.epochNumber(ofOrigin: name) != nil else { return self }
     return NoteKey(name: epoch.origin, publicKey: publicKey)
+  }
+}
+
+/// Why the heads beside a log are of no use, as it ends a command.
+func failure(of unusable: KeptHeads.Unusable) -> any Error {
+  switch unusable {
+  case .otherKey(let file): EvidenceFailure(.wrongKey, of: file)
+  case .damaged(let file): EvidenceFailure(.tampered("no head in it holds under the key"), of: file)
+  case .storage(let failure): LogError.storage(failure)
   }
 }

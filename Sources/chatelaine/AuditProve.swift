@@ -76,7 +76,7 @@ struct ProveEntry: ParsableCommand {
     let head = try self.head.map(readHead) ?? options.newest(storage)
     let (size, root) = (head.checkpoint.size, head.checkpoint.root)
     guard sequence < size else {
-      throw Failure(.noInput, "the head has entries 0 to \(size) and not \(sequence): wait for a later head, or name one")
+      throw Failure(.noInput, "the head was signed over \(size) entries, and \(sequence) is not among them: wait for a later head, or name one")
     }
     let proof = try options.make(storage) { (source) throws(ProofSource.Missing) -> EntryProof? in
       let entry = try source.entry(sequence)

@@ -86,13 +86,14 @@ struct AuditShow: ParsableCommand {
     var cursor = try self.cursor.map { try LogCursor($0, of: epochs) }
     var reader = try LogReader(storage, epoch: cursor?.epoch.epoch ?? epochs[0].epoch)
     var next: EpochDescriptor?
-    var (selection, printed) = (EntrySelection(self), 0)
+    var selection = EntrySelection(self)
     let lines = EntryLines(json ? .json : format, host: host)
+    var heading = cursor?.isNew ?? true ? lines.heading : nil
     repeat {
       let output = LineBuffer()
       // why: what was read before a fault is shown too.
       defer { output.flush() }
-      if let heading = lines.heading, printed == 0, cursor?.isNew ?? true { output.append(heading) }
+      if let heading = heading.take() { output.append(heading) }
       let number = reader.epoch.epoch
       let end = try reader.readAvailable(visit: { bytes in
         guard let entry = try? AuditEntry(parsing: bytes) else { return }
@@ -108,7 +109,6 @@ struct AuditShow: ParsableCommand {
       if next == nil { selection.end(output) }
       output.flush()
       if output.hasFailed { throw outputFailure }
-      printed += 1
       try cursor?.note()
       if let next {
         reader = try LogReader(storage, epoch: next.epoch)
@@ -209,7 +209,7 @@ private func hostName() -> String {
 }
 
 /// Gathers lines and writes them in large pieces.
-private final class LineBuffer {
+final class LineBuffer {
   private var text = ""
   /// Once what was printed did not arrive.
   private(set) var hasFailed = false
@@ -257,7 +257,8 @@ private func parseTime(_ text: String) throws -> WallTime {
 // MARK: Printing
 
 extension AuditEntry {
-  fileprivate func line(_ epoch: UInt32) -> String {
+  /// With its place in an epoch.
+  func line(_ epoch: UInt32 = 1) -> String {
     var parts = [
       placeText(epoch), wall.rfc3339, entryClass.word, operation.word, outcome.word,
       tenantText + (keyName.map { "/" + $0.rawValue } ?? ""),

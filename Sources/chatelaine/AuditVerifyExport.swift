@@ -23,9 +23,26 @@ struct AuditVerifyExport: ParsableCommand {
   @Flag(help: "Print one line of JSON.")
   var json = false
 
+  @Flag(help: "Once everything holds, print the entries, as 'audit show' does.")
+  var show = false
+
+  func validate() throws {
+    guard !json || !show else { throw ValidationError("--json and --show do not go together.") }
+  }
+
   func run() throws {
     let key = try key.read()
-    let (verdict, cover) = try verdict(under: key)
+    var (verdict, cover) = try verdict(under: key) { _ in }
+    if show, verdict == .valid {
+      let output = LineBuffer()
+      // why: what is printed is checked, too: the files may be others by now.
+      (verdict, cover) = try self.verdict(under: key) { line in
+        guard let entry = HistoryLine.decode(line), let parsed = try? AuditEntry(parsing: entry.span) else { return }
+        output.append(parsed.line())
+      }
+      output.flush()
+      if output.hasFailed { throw outputFailure }
+    }
     if json {
       let reason: [(String, JSON)] = verdict.reason.map { [("reason", .string($0))] } ?? []
       print(JSON.object([("result", .string(verdict.word))] + reason + (verdict == .valid ? cover?.fields ?? [] : [])).text)
@@ -35,7 +52,9 @@ struct AuditVerifyExport: ParsableCommand {
     guard verdict == .valid else { throw EvidenceFailure(verdict, of: directory) }
   }
 
-  private func verdict(under key: NoteKey) throws -> (EvidenceVerdict, HistoryCheck.Cover?) {
+  private func verdict(
+    under key: NoteKey, visit: ([UInt8]) -> Void
+  ) throws -> (EvidenceVerdict, HistoryCheck.Cover?) {
     if let missing = try missing() { return (missing, nil) }
     let bytes = try InputFile(directory + "/" + HistoryFiles.proof).readAll(atMost: HistoryProof.byteCountMax)
     guard let bytes else { return (ProofMalformed.tooLong.verdict, nil) }
@@ -45,7 +64,7 @@ struct AuditVerifyExport: ParsableCommand {
     } catch let error as ProofMalformed { return (error.verdict, nil) } catch let error as HistoryFault {
       return (error.verdict, nil)
     }
-    let isWhole = try readEntries(&check)
+    let isWhole = try readEntries(&check, visit)
     let verdict = check.verdict(isWhole: isWhole)
     let cover = check.cover
     if verdict == .valid, let tenant, !tenant.utf8.elementsEqual(cover.tenant) {
@@ -68,7 +87,7 @@ struct AuditVerifyExport: ParsableCommand {
   }
 
   /// Whether the last line ends in a newline.
-  private func readEntries(_ check: inout HistoryCheck) throws -> Bool {
+  private func readEntries(_ check: inout HistoryCheck, _ visit: ([UInt8]) -> Void) throws -> Bool {
     let file = try InputFile(directory + "/" + HistoryFiles.entries)
     let progress = ProgressLine(total: file.byteCount ?? 0, label: "verifying")
     var reader = LineReader(file, lineBytesMax: HistoryLine.byteCountMax)
@@ -78,6 +97,7 @@ struct AuditVerifyExport: ParsableCommand {
       isWhole = batch.isTerminated || batch.isTooLong
       for (index, line) in batch.lines.dropLast(isWhole ? 0 : 1).enumerated() {
         check.take(line, number: batch.firstNumber + index)
+        visit(line)
       }
       progress.advance(UInt64(batch.byteCount))
     }

@@ -28,18 +28,14 @@ final class HeadsAgainstLog: TreeWatch {
     self.epoch = epoch
     var few: [(head: SignedHead, name: String)] = []
     if let kept { few.append(kept) }
-    let names = (head: LogNames.head(epoch.epoch), heads: LogNames.heads(epoch.epoch))
+    let name = LogNames.head(epoch.epoch)
     let list: HeadListReader?
     do {
       list = try HeadListReader(storage, epoch: epoch.epoch)
-      if let own = try KeptHeads(storage, key: key, epoch: epoch.epoch).newest { few.append((own, names.head)) }
-    } catch KeptHeads.Unusable.otherKey(let file) {
-      throw EvidenceFailure(.wrongKey, of: file)
-    } catch KeptHeads.Unusable.damaged(let file) {
-      throw EvidenceFailure(.tampered("no head in it holds under the key"), of: file)
-    } catch KeptHeads.Unusable.storage(let failure) {
-      throw LogError.storage(failure)
-    } catch let failure as StorageFailure { throw LogError.storage(failure) }
+      if let own = try KeptHeads(storage, key: key, epoch: epoch.epoch).newest { few.append((own, name)) }
+    } catch let error as KeptHeads.Unusable {
+      throw failure(of: error)
+    } catch let error as StorageFailure { throw LogError.storage(error) }
     state = Mutex(State(few: few.sorted { $0.head.checkpoint.size < $1.head.checkpoint.size }, list: list))
   }
 

@@ -21,18 +21,69 @@ import Testing
     try bench.put(store, master, RotationRow(version: 2, started: WallTime(nanoseconds: 5)))
   }
 
-  /// One batch; what it moved.
-  private func step(_ store: KeyStore, rowsMax: Int) throws -> KeyStore.Rewrapped {
+  private func batch(_ store: KeyStore, from start: Int, rowsMax: Int) throws(KeyStoreError) -> RewrapBatch {
+    try store.rewrapBatch(to: 2, from: start, rowsMax: rowsMax) { (rows) throws(KeyStoreError) in
+      do { return try rows.map { try wrapped(.tenantRoot, as: $0.root, by: 2) } } catch { throw .busy }
+    }
+  }
+
+  /// One batch; what it moved. `made` counts those that had to be made while the store was held.
+  private func step(
+    _ store: KeyStore, ahead: RewrapBatch? = nil, rowsMax: Int, made: inout Int
+  ) throws -> KeyStore.Rewrapped {
     let rotation = try #require(try store.rotation(to: 2))
     let head = store.head
     let done = try store.rewrapTenants(
-      rotation, rowsMax: rowsMax, now: WallTime(nanoseconds: 7), intentSequence: head.logSequence + 2,
+      rotation, ahead: ahead, now: WallTime(nanoseconds: 7), intentSequence: head.logSequence + 2,
       intentLeafHash: Digest(1, 1, 1, head.logSequence)
-    ) { (rows) throws(KeyStoreError) in
-      do { return try rows.map { try wrapped(.tenantRoot, as: $0.root, by: 2) } } catch { throw .busy }
+    ) { (start) throws(KeyStoreError) in
+      made += 1
+      return try self.batch(store, from: start, rowsMax: rowsMax)
     }
     #expect(done.head.generation == head.generation + 1 && done.head.root != head.root)
     return done
+  }
+
+  private func step(_ store: KeyStore, rowsMax: Int) throws -> KeyStore.Rewrapped {
+    var made = 0
+    return try step(store, rowsMax: rowsMax, made: &made)
+  }
+
+  @Test func `batches that were made ahead are written as they are, but not over what changed since`() throws {
+    var (made, changed, batches) = (0, 0, 0)
+    repeat {
+      let cursor = try #require(try store.rotation(to: 2)).cursor
+      let ahead = try batch(store, from: Int(cursor), rowsMax: 20)
+      if batches % 3 == 1, let last = ahead.updates.last {
+        var row = try #require(try store.tenant(last.row.id))
+        row.state = .frozen
+        try bench.put(store, row)
+        changed += 1
+      }
+      _ = try step(store, ahead: ahead, rowsMax: 20, made: &made)
+      batches += 1
+      #expect(made == changed)
+    } while try store.rotation(to: 2)?.finished == nil
+    #expect(changed >= 3)
+    #expect(try store.census().roots == [2: 200])
+    #expect(try store.verifyAll() == 203)
+    let frozen = try tenants.filter { try store.tenant($0)?.state == .frozen }
+    #expect(frozen.count == changed)
+  }
+
+  @Test func `a batch of another rotation, or of another place in it, is made anew`() throws {
+    var made = 0
+    let first = try batch(store, from: 0, rowsMax: 50)
+    let later = try batch(store, from: first.end, rowsMax: 50)
+    _ = try step(store, ahead: later, rowsMax: 50, made: &made)
+    #expect(made == 1)
+    #expect(try store.rotation(to: 2)?.cursor == UInt32(first.end))
+    _ = try step(store, ahead: first, rowsMax: 50, made: &made)
+    #expect(made == 2)
+    let cursor = try #require(try store.rotation(to: 2)).cursor
+    _ = try step(store, ahead: try batch(store, from: Int(cursor), rowsMax: 50), rowsMax: 50, made: &made)
+    #expect(made == 2)
+    #expect(try store.verifyAll() == 203)
   }
 
   // MUST: STORE-8
