@@ -204,6 +204,7 @@ def old_log(scene, check):
     scene.verify(check, "an old log", [1, 2], [lost])
     status, said, error = audit(house, "verify", "--log", house.log, "--key", key, "--head", kept)
     check(status == 0 and "over entries that are lost" in said, "a head over what is lost: %d %s" % (status, said + error))
+    # MUST: EPOCH-5
     # An entry less than was acknowledged: the old epoch is held to where it ended.
     segment = os.path.join(house.log, "000001-0000000000.seg")
     with open(segment, "r+b") as file:
