@@ -127,6 +127,7 @@ def main():
             os.rename(house.place + "/" + name, house.log + "/" + name)
         shutil.copy(house.place + "/kept", segment)
 
+        # MUST: EPOCH-4
         with open(house.log + "/epoch-000001", "rb") as file:
             descriptor = bytearray(file.read())
         descriptor[24:28], descriptor[36:68] = b"\0\0\0\2", b"A" * 32
