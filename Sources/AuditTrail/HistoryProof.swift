@@ -121,6 +121,9 @@ package struct HistoryCheck {
     history.take(parsed.sequence, leaf: AuditEntry.leafHash(entry.span))
   }
 
+  /// Whatever follows, it does not hold.
+  package var isBroken: Bool { fault != nil }
+
   /// Once all lines were taken; `isWhole` where the last one ends in a newline.
   package func verdict(isWhole: Bool) -> EvidenceVerdict {
     if let fault { return fault }

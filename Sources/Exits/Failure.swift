@@ -137,7 +137,7 @@ extension StartError {
     case .log(.storage), .log(.noLog), .store(.missing): .noInput
     case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .store(.damagedJournal),
       .store(.rollbackJournal), .store(.masterKey), .otherLog, .storeRolledBack, .logRolledBack, .logRewritten, .storeDiffers,
-      .otherEpoch, .unfinishedAcknowledgement:
+      .otherEpoch, .unsignedEpoch, .impossibleGeneration, .unfinishedAcknowledgement:
       .data
     case .nothingToAcknowledge, .otherLoss: .usage
     case .masterFile(let fault): fault.exitStatus

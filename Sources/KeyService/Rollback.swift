@@ -84,6 +84,9 @@ extension LostChange {
   }
 }
 
+/// More changes than any store has in its life; the store's number has to stay below SQLite's greatest.
+private let generationsLostMax: UInt64 = 1 << 40
+
 extension KeyService {
   /// What an older copy that was put back lacks; nil where the three go together. Throws what is no rollback. Changes
   /// nothing.
@@ -102,6 +105,15 @@ extension KeyService {
     let log = try WholeLog(storage, for: store, signed)
     guard store.logID == log.newest.logID else { throw .otherLog(store: store.logID, log: log.newest.logID) }
     try signed?.checkContent(log.roots)
+    // why: who can write the log's directory can write an epoch into it that nobody has acknowledged.
+    if let signed, store.logPlace.epoch < log.newest.epoch,
+      !signed.places.contains(where: { $0.place.epoch == log.newest.epoch })
+    {
+      throw .unsignedEpoch(log.newest.epoch, store: store.logPlace.epoch)
+    }
+    guard log.generation <= store.generation || log.generation - store.generation < generationsLostMax else {
+      throw .impossibleGeneration(log: log.generation, store: store.generation)
+    }
     let entries = try lostEntries(store, log, signed)
     let generations = try lostGenerations(store, log, isLogWhole: entries == nil)
     guard entries != nil || generations != nil else { return nil }

@@ -22,6 +22,10 @@ package enum StartError: Error, Equatable, Sendable {
   /// The store's last change is in another epoch of the log than the newest: store or log was put back from before an
   /// acknowledgement.
   case otherEpoch(store: UInt32, log: UInt32)
+  /// The log's newest epoch is one that neither the store nor a signed head knows: anybody could have written it.
+  case unsignedEpoch(UInt32, store: UInt32)
+  /// The log names a state of the store that no service comes to.
+  case impossibleGeneration(log: UInt64, store: UInt64)
   /// Same generation, other content.
   case storeDiffers(generation: UInt64)
   /// Log and signed heads do not go together.
@@ -61,6 +65,10 @@ package enum StartError: Error, Equatable, Sendable {
       "The key store is of epoch \(store) of the log, which is in epoch \(log): an old copy of the store was put back. Restore the newest one."
     case .otherEpoch(let store, let log):
       "The key store is of epoch \(store) of the log, which is in epoch \(log): an old copy of the log was put back. Restore the newest one."
+    case .unsignedEpoch(let epoch, let store):
+      "The log has an epoch \(epoch) that no head was signed over, and the key store is of epoch \(store): the epoch is forged, or was acknowledged and never started in. Keep the files; restore log and store of one time."
+    case .impossibleGeneration(let log, let store):
+      "The log names generation \(log) of the key store, which is at \(store): no service makes so many changes, so its end is forged. Keep the files, restore the log as it was."
     case .storeDiffers(let generation):
       "The key store at generation \(generation) is not the one that the log names: restore a backup of the same time as the log."
     case .heads(let fault): fault.sentence

@@ -38,6 +38,9 @@ struct AuditExport: ParsableCommand {
     let storage = try log.open()
     let epoch = try epoch.descriptor(in: storage)
     let head = try self.head.map(readHead) ?? newestHead(storage, epoch, key: nil, of: log.directory)
+    if let other = epoch.epochNumber(ofOrigin: head.checkpoint.origin), other != epoch.epoch {
+      throw Failure(.usage, "the head is of epoch \(other) of the log: give --epoch \(other)")
+    }
     let (commitment, heads) = try commitment(storage, epoch, under: head)
     try HistoryFiles.prepare(out)
     let entries = try OutputFile(out + "/" + HistoryFiles.entries, isSecret: false)
@@ -138,7 +141,19 @@ enum HistoryFiles {
     }
   }
 
-  static func has(_ name: String, in path: String) -> Bool { unsafe access(path + "/" + name, F_OK) == 0 }
+  /// Whether a file of the name is there; another thing than a file is refused, for reading it may never end.
+  static func has(_ name: String, in path: String) throws(Failure) -> Bool {
+    var status = stat()
+    let file = path + "/" + name
+    if unsafe stat(file, &status) == 0 {
+      guard status.st_mode & S_IFMT == S_IFREG else { throw Failure(.data, "\(printable(file)): it is no regular file") }
+      return true
+    }
+    guard errno == ENOENT else {
+      throw Failure(ExitStatus(readingFailedWith: errno), "\(printable(file)): it cannot be looked at: check who may read it")
+    }
+    return false
+  }
 }
 
 /// A tenant's entries on their way to a file, in large pieces.

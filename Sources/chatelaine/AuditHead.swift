@@ -47,7 +47,7 @@ func newestHead(
         try KeptHeads.newestUnverified(storage, epoch: number)
       }
     guard let head else {
-      throw Failure(.noInput, "\(directory): the log has no signed head: name a key in the configuration, log.signing-key")
+      throw Failure(.noInput, "\(directory): no head was signed in epoch \(number) of the log: start the service, with log.signing-key in its configuration")
     }
     return head
   } catch let error as KeptHeads.Unusable {

@@ -78,7 +78,8 @@ struct AuditVerifyExport: ParsableCommand {
     guard unsafe stat(directory, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
       throw Failure(.noInput, "\(printable(directory)): there is no such directory: name that of an export")
     }
-    switch (HistoryFiles.has(HistoryFiles.proof, in: directory), HistoryFiles.has(HistoryFiles.entries, in: directory)) {
+    let hasProof = try HistoryFiles.has(HistoryFiles.proof, in: directory)
+    switch (hasProof, try HistoryFiles.has(HistoryFiles.entries, in: directory)) {
     case (true, true): return nil
     case (true, false): return .truncated("it has no \(HistoryFiles.entries)")
     case (false, true): return .truncated("it was not finished: it has no \(HistoryFiles.proof)")
@@ -92,7 +93,7 @@ struct AuditVerifyExport: ParsableCommand {
     let progress = ProgressLine(total: file.byteCount ?? 0, label: "verifying")
     var reader = LineReader(file, lineBytesMax: HistoryLine.byteCountMax)
     var isWhole = true
-    while let batch = try reader.next() {
+    while !check.isBroken, let batch = try reader.next() {
       // why: what is too long for a line is none, however it ends; another that was cut says nothing.
       isWhole = batch.isTerminated || batch.isTooLong
       for (index, line) in batch.lines.dropLast(isWhole ? 0 : 1).enumerated() {

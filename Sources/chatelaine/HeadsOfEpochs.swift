@@ -44,14 +44,22 @@ final class HeadsOfEpochs {
   func verdict(_ readings: [EpochReading]) throws(LogError) -> EvidenceVerdict {
     if let verdict = try laterEpoch() { return verdict }
     for (index, reading) in readings.enumerated() {
-      let next = index + 1 < readings.count ? readings[index + 1].link : nil
+      let next = index + 1 < readings.count ? readings[index + 1] : nil
       if let head = reading.link?.head, let verdict = fault(ofEmbedded: head, in: reading.epoch.epoch) { return verdict }
+      let isVouchedFor = next.map { isSigned($0.epoch.epoch) } ?? false
       let verdict = byEpoch[reading.epoch.epoch]?.verdict(
-        entries: reading.entries, acknowledged: next?.lost.entries?.upperBound)
+        entries: reading.entries, acknowledged: isVouchedFor ? next?.link?.lost.entries?.upperBound : nil)
+      if case .truncated(let why)? = verdict, let next, !isVouchedFor {
+        return .truncated(
+          "\(why). Epoch \(next.epoch.epoch) says that this loss was acknowledged, and no head is signed over it: it is forged, or the service was not started since")
+      }
       if let verdict, verdict != .valid { return verdict }
     }
     return keptOfLostEpoch(readings) ?? .valid
   }
+
+  /// Whether a head under the key is over entries of an epoch: anybody can write what says that a loss was acknowledged.
+  private func isSigned(_ epoch: UInt32) -> Bool { byEpoch[epoch].map { $0.newest > 0 } ?? false }
 
   /// The head that an acknowledgement has in it was signed, too.
   private func fault(ofEmbedded bytes: [UInt8], in epoch: UInt32) -> EvidenceVerdict? {
@@ -78,7 +86,9 @@ final class HeadsOfEpochs {
   /// Of an epoch that was lost with all that was in it.
   private func keptOfLostEpoch(_ readings: [EpochReading]) -> EvidenceVerdict? {
     guard let kept, byEpoch[kept.epoch] == nil else { return nil }
-    let isAcknowledged = readings.contains { ($0.link?.lost.entries?.upperBound.epoch ?? 0) >= kept.epoch }
+    let isAcknowledged = readings.contains {
+      ($0.link?.lost.entries?.upperBound.epoch ?? 0) >= kept.epoch && isSigned($0.epoch.epoch)
+    }
     others += isAcknowledged ? 1 : 0
     return isAcknowledged
       ? nil : .truncated("the log has no epoch \(kept.epoch), in which the head in \(kept.name) was signed")

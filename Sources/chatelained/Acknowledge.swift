@@ -52,10 +52,7 @@ extension Chatelained {
     _ work: () throws -> Result
   ) throws -> Result {
     do { return try work() } catch let error as StartError {
-      guard error.mayBeRollback,
-        let rollback = try? KeyService.findRollback(
-          storePath: settings.store, log: storage, masterKeys: keyring.keys, heads: heads),
-        let failure = Failure(error)
+      guard error.mayBeRollback, let rollback = try rollback(settings, keyring, heads, storage), let failure = Failure(error)
       else { throw error }
       for change in rollback.changes.prefix(Self.changesShownMax) { tell(change) }
       if rollback.changes.count > Self.changesShownMax {
@@ -64,6 +61,21 @@ extension Chatelained {
       throw Failure(
         failure.status,
         "\(failure.sentence) Lost: \(rollback.lost.words). If it cannot be had, go on without it: chatelained --config \(printable(config)) --acknowledge-rollback \(rollback.lost.text)")
+    }
+  }
+
+  /// nil where it is none, for a reason that the refusal names already.
+  private func rollback(
+    _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ heads: HeadSettings?, _ storage: FileStorage
+  ) throws -> Rollback? {
+    do throws(StartError) {
+      return try KeyService.findRollback(
+        storePath: settings.store, log: storage, masterKeys: keyring.keys, heads: heads)
+    } catch {
+      switch error {
+      case .unsignedEpoch, .impossibleGeneration: throw error
+      default: return nil
+      }
     }
   }
 

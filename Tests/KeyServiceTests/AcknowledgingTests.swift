@@ -135,6 +135,29 @@ import Testing
     }
   }
 
+  @Test(arguments: [UInt64.max - 2, 1 << 62, 1 << 41, 3])
+  func `a state of the store that no service comes to is no rollback`(ahead: UInt64) throws {
+    let generation: UInt64 = 6
+    var entry = AuditEntry(.outcome, .keyDisable)
+    (entry.outcome, entry.tenant, entry.keyName) = (.ok, acme, records)
+    entry.storeGeneration = ahead > 1 << 62 ? ahead : generation + ahead
+    entry.details = [
+      .init(.storeRoot, [UInt8](repeating: 1, count: 32)), .init(.intentSequence, ByteWriter.u64Bytes(1)),
+      .init(.intentLeafHash, [UInt8](repeating: 2, count: 32)),
+    ]
+    let (writer, _) = try LogWriter.open(in: shop.storage(), options: shop.options)
+    try writer.commit([[EntryDraft(entry)]]) { _, _ in }
+    guard ahead == 3 else {
+      let any = LostRange(entries: nil, generations: 5...6, of: [])
+      guard case .impossibleGeneration = try refusal(any, shop) else {
+        Issue.record("a forged generation was taken for a loss")
+        return
+      }
+      return
+    }
+    #expect(try rollback(shop)?.lost.generations == generation + 1...generation + 3, "the control")
+  }
+
   // MUST: EPOCH-6, EPOCH-8
   @Test func `an epoch that the store does not name is not its own, and an old store is found in the new epoch`() throws {
     let forged = try shop.copy()

@@ -200,6 +200,7 @@ def old_log(scene, check):
     check(status == 4, "the control: a kept head finds the cut before it is acknowledged: %d %s" % (status, error))
     status, text = acknowledge(house, lost)
     check(status == 0, "acknowledged: %d %s" % (status, text))
+    unsigned(house, check, key, kept)
     scene.works(check, "an old log", has_late=True)
     scene.verify(check, "an old log", [1, 2], [lost])
     status, said, error = audit(house, "verify", "--log", house.log, "--key", key, "--head", kept)
@@ -216,6 +217,15 @@ def old_log(scene, check):
     status = audit(house, "verify", "--log", house.log)[0]
     check(status == 65 and epochs.verdict(house.log)[0] == "tampered", "the old epoch was cut: %d" % status)
     return "lost " + lost
+
+
+def unsigned(house, check, key, kept):
+    """An epoch that says what is lost, before a head is signed over it: whoever can write the log can make one."""
+    status, said, error = audit(house, "verify", "--log", house.log, "--key", key, "--head", kept)
+    check(status == 4 and "no head is signed over it" in said + error, "an unsigned epoch excuses nothing: %d %s" % (status, said + error))
+    word, _ = epochs.verdict(house.log, key)
+    heads_left = any(name.startswith("head") for name in os.listdir(house.log))
+    check(not heads_left or word in ("valid", "truncated"), "the other verifier: " + word)
 
 
 def both(scene, check):
@@ -276,7 +286,10 @@ def no_rollback(scene, check):
     shutil.rmtree(house.directory + "/store")
     shutil.copytree(scene.new + "/store", house.directory + "/store")
     status, said = refusal(house)
-    check(status == 65 and "epoch 1 of the log, which is in epoch 2" in said, "an epoch that the store does not name: %d %s" % (status, said))
+    check(status == 65 and "no head was signed over" in said and LOST not in said, "an epoch that the store does not name: %d %s" % (status, said))
+    status, said = acknowledge(house, any_loss)
+    check(status == 65 and "no head was signed over" in said, "it is not acknowledged: %d %s" % (status, said))
+    unsigned(house, check, key_text(house), house.place + "/kept")
 
 
 def kills(scene, check):
