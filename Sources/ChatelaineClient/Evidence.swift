@@ -1,5 +1,6 @@
 internal import ChatelaineAuditTrail
 internal import ChatelaineVocabulary
+internal import ChatelaineWire
 
 extension ChatelaineConnection {
   /// Turns a receipt into evidence: the file of a C2SP tlog-proof, which shows whoever has the log's public key and the

@@ -4,6 +4,16 @@ internal import ChatelaineWire
 
 /// Where a program keeps the newest head that it saw, best where the service cannot write.
 ///
+/// ```swift
+/// struct HeadFile: HeadStore {
+///   let place: URL
+///   func load() throws -> [UInt8]? {
+///     FileManager.default.fileExists(atPath: place.path) ? Array(try Data(contentsOf: place)) : nil
+///   }
+///   func save(_ head: [UInt8]) throws { try Data(head).write(to: place, options: .atomic) }
+/// }
+/// ```
+///
 /// Programs that share one may write an older head over a newer one, which makes the next check weaker and never wrong.
 public protocol HeadStore: Sendable {
   /// What was saved last; nil where nothing was.

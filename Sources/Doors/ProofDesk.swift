@@ -1,5 +1,7 @@
+internal import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
 internal import ChatelaineKeyService
+internal import ChatelaineSocketBuffers
 internal import ChatelaineVocabulary
 internal import ChatelaineWire
 internal import NIOCore

@@ -47,7 +47,7 @@ struct LogServiceTests {
   @Test("A log that is put back is an alarm, while it is shorter and when it has grown again; one that grew is none")
   func rollback() async throws {
     let service = try RunningService()
-    let kept = HeadFile(path: service.directory.path + "/kept")
+    let kept = FileHeads(place: service.directory.appending(path: "kept"))
     let watch = LogWatch(key: try LogKey(service.logKey()), heads: kept)
     let first = try await Self.connect(service, watch)
     _ = try await Self.work(first)

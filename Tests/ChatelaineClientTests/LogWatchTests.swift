@@ -1,6 +1,5 @@
 import ChatelaineClient
 import ChatelaineVocabulary
-import Foundation
 import Synchronization
 import Testing
 
@@ -142,23 +141,5 @@ struct LogWatchTests {
       #expect(throws: ClientError.self) { try LogKey(text) }
     }
     #expect(throws: Never.self) { try LogKey(" \(SignedLog().key.text)\n") }
-  }
-
-  @Test("A head in a file is replaced whole, and a file that cannot be read or written is a typed error")
-  func headFile() async throws {
-    let place = FileManager.default.temporaryDirectory.appending(path: "ch-head-\(UInt64.random(in: 0 ... .max))")
-    try FileManager.default.createDirectory(at: place, withIntermediateDirectories: false)
-    defer { try? FileManager.default.removeItem(at: place) }
-    let file = HeadFile(path: place.path + "/head")
-    #expect(try await file.load() == nil)
-    for size in [40, 3] {
-      try await file.save(SignedLog().head(size))
-      #expect(try await file.load() == SignedLog().head(size))
-    }
-    #expect(try FileManager.default.contentsOfDirectory(atPath: place.path) == ["head"])
-    let nowhere = HeadFile(path: place.path + "/none/head")
-    await #expect(throws: (any Error).self) { try await nowhere.save([1]) }
-    #expect(try await nowhere.load() == nil)
-    await #expect(throws: (any Error).self) { try await HeadFile(path: place.path).load() }
   }
 }

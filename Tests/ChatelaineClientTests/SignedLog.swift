@@ -2,6 +2,7 @@ import ChatelaineAuditTrail
 import ChatelaineClient
 import ChatelainePrimitives
 import ChatelaineVocabulary
+import Foundation
 import Synchronization
 
 /// A log of leaf hashes and a key that signs its heads: what a service that lies would have.
@@ -52,6 +53,15 @@ final class MemoryHeads: HeadStore {
   var head: [UInt8]? { kept.withLock { $0 } }
   func load() async throws -> [UInt8]? { head }
   func save(_ head: [UInt8]) async throws { kept.withLock { $0 = head } }
+}
+
+/// Heads in a file, as a program would keep them.
+struct FileHeads: HeadStore {
+  let place: URL
+  func load() async throws -> [UInt8]? {
+    FileManager.default.fileExists(atPath: place.path) ? Array(try Data(contentsOf: place)) : nil
+  }
+  func save(_ head: [UInt8]) async throws { try Data(head).write(to: place, options: .atomic) }
 }
 
 extension Frames {
