@@ -95,6 +95,7 @@ run "service: receipts, warnings, passed sockets" Tests/service/doors.py
 run "service: what is kept back, and what is told" Tests/service/reserves.py
 run "service: what does not belong together" Tests/service/swaps.py
 run "service: a log that was rewritten" Tests/service/rewritten.py
+run "service: a backup restored" Tests/service/rollback.py
 run "service: signed heads" Tests/service/heads.py
 run "service: proofs, and logs against heads that were kept" Tests/service/proofs.py
 run "service: proofs that callers ask for" Tests/service/receipts.py

@@ -5,6 +5,8 @@ package enum HeadFault: Error, Equatable, Sendable {
   case unusable(KeptHeads.Unusable)
   /// The log ends before what was signed: it was cut, or an older copy was put back.
   case beyondLog(size: UInt64, entries: UInt64, file: String)
+  /// A head was signed in an epoch that the log does not have: an older copy was put back.
+  case laterEpoch(epoch: UInt32, newest: UInt32, file: String)
   /// The log has other entries than when it was signed.
   case differs(size: UInt64, file: String)
   case log(LogError)
@@ -74,6 +76,8 @@ extension HeadFault {
       "The log's file '\(file)' is not as it was written, and holds no head under the key: keep it, and restore it from a backup of the same time."
     case .beyondLog(let size, let entries, let file):
       "The log has \(entries) entries, and a head in '\(file)' was signed over \(size): entries \(entries) to \(size - 1) were cut off, or an old copy of the log was put back. Keep the files, restore the newest log."
+    case .laterEpoch(let epoch, let newest, let file):
+      "The log's newest epoch is \(newest), and a head in '\(file)' was signed in epoch \(epoch): an old copy of the log was put back. Keep the files, restore the newest log."
     case .differs(let size, let file):
       "The log's first \(size) entries are not those that a head in '\(file)' was signed over: the log was rewritten. Keep the files, restore the log as it was."
     case .log(let error): "The log cannot be read to check its heads: \(error)"

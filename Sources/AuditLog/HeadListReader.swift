@@ -11,9 +11,10 @@ package struct HeadListReader: Sendable {
   private var at = 0
 
   /// nil where there is none.
-  package init?(_ storage: any LogStorage) throws(StorageFailure) {
-    guard try storage.list().contains(LogNames.heads) else { return nil }
-    file = try storage.open(LogNames.heads, forWriting: false)
+  package init?(_ storage: any LogStorage, epoch: UInt32 = 1) throws(StorageFailure) {
+    let name = LogNames.heads(epoch)
+    guard try storage.list().contains(name) else { return nil }
+    file = try storage.open(name, forWriting: false)
     end = try file.size()
   }
 

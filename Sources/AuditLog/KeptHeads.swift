@@ -17,6 +17,7 @@ package struct KeptHeads: Sendable {
   private(set) var nextPlace = 0
   /// Where the next one goes in `heads`.
   private(set) var publishedEnd: UInt64 = 0
+  private let epoch: UInt32
   /// Kept open once they are written to, so that a process without descriptors goes on.
   private var headFile: (any LogFile)?
   private var headsFile: (any LogFile)?
@@ -29,18 +30,25 @@ package struct KeptHeads: Sendable {
     case damaged(file: String)
   }
 
-  package init(_ storage: any LogStorage, key: NoteKey) throws(Unusable) {
+  package init(_ storage: any LogStorage, key: NoteKey, epoch: UInt32 = 1) throws(Unusable) {
+    self.epoch = epoch
     let names: [String]
     do throws(StorageFailure) { names = try storage.list() } catch { throw .storage(error) }
-    if names.contains(LogNames.head) { try readHead(storage, key) }
-    if names.contains(LogNames.heads) { try readHeads(storage, key) }
+    if names.contains(headName) { try readHead(storage, key) }
+    if names.contains(headsName) { try readHeads(storage, key) }
     if let published, newest.map({ $0.checkpoint.size < published.checkpoint.size }) ?? true { newest = published }
   }
 
-  /// The newest head of a log, whoever signed it: for showing.
-  package static func newestUnverified(_ storage: any LogStorage) throws(StorageFailure) -> SignedHead? {
-    guard try storage.list().contains(LogNames.head) else { return nil }
-    let file = try storage.open(LogNames.head, forWriting: false)
+  private var headName: String { LogNames.head(epoch) }
+  private var headsName: String { LogNames.heads(epoch) }
+
+  /// The newest head of a log's epoch, whoever signed it: for showing.
+  package static func newestUnverified(
+    _ storage: any LogStorage, epoch: UInt32 = 1
+  ) throws(StorageFailure) -> SignedHead? {
+    let name = LogNames.head(epoch)
+    guard try storage.list().contains(name) else { return nil }
+    let file = try storage.open(name, forWriting: false)
     var newest: SignedHead?
     for place in 0..<2 {
       let bytes = try file.read(at: UInt64(place * placeByteCount), count: placeByteCount)
@@ -58,7 +66,7 @@ package struct KeptHeads: Sendable {
   private mutating func readHead(_ storage: any LogStorage, _ key: NoteKey) throws(Unusable) {
     let bytes: [UInt8]
     do throws(StorageFailure) {
-      bytes = try storage.open(LogNames.head, forWriting: false).read(at: 0, count: 2 * Self.placeByteCount)
+      bytes = try storage.open(headName, forWriting: false).read(at: 0, count: 2 * Self.placeByteCount)
     } catch { throw .storage(error) }
     let places = [Array(bytes.prefix(Self.placeByteCount)), Array(bytes.dropFirst(Self.placeByteCount))]
     var isOther = false
@@ -73,28 +81,28 @@ package struct KeptHeads: Sendable {
       nextPlace = 1 - place
     }
     if newest == nil, bytes.contains(where: { $0 != 0 }) {
-      throw isOther ? .otherKey(file: LogNames.head) : .damaged(file: LogNames.head)
+      throw isOther ? .otherKey(file: headName) : .damaged(file: headName)
     }
   }
 
   private mutating func readHeads(_ storage: any LogStorage, _ key: NoteKey) throws(Unusable) {
     let (bytes, start): ([UInt8], UInt64)
     do throws(StorageFailure) {
-      let file = try storage.open(LogNames.heads, forWriting: false)
+      let file = try storage.open(headsName, forWriting: false)
       let size = try file.size()
       start = size - min(size, Self.tailByteCount)
       bytes = try file.read(at: start, count: Int(size - start))
     } catch { throw .storage(error) }
     guard let last = HeadList.last(in: bytes, origin: key.name) else {
       // why: the first one of all may have been cut off by a crash.
-      guard start == 0, !HeadList.hasWhole(bytes) else { throw .damaged(file: LogNames.heads) }
+      guard start == 0, !HeadList.hasWhole(bytes) else { throw .damaged(file: headsName) }
       return
     }
     publishedEnd = start + UInt64(last.end)
     switch last.head.verdict(of: key) {
     case .valid: published = last.head
-    case .otherKey: throw .otherKey(file: LogNames.heads)
-    case .invalid: throw .damaged(file: LogNames.heads)
+    case .otherKey: throw .otherKey(file: headsName)
+    case .invalid: throw .damaged(file: headsName)
     }
   }
 
@@ -112,7 +120,7 @@ package struct KeptHeads: Sendable {
   mutating func keep(_ head: SignedHead, in storage: any LogStorage) throws(StorageFailure) {
     var bytes = head.note.encoded
     bytes += [UInt8](repeating: 0, count: Self.placeByteCount - bytes.count)
-    let file = if let headFile { headFile } else { try Self.open(LogNames.head, in: storage) }
+    let file = if let headFile { headFile } else { try Self.open(headName, in: storage) }
     headFile = file
     try file.write(bytes.span, at: UInt64(nextPlace * Self.placeByteCount))
     try file.sync()
@@ -123,7 +131,7 @@ package struct KeptHeads: Sendable {
   /// Adds a head to those that were published, before it is.
   mutating func publish(_ head: SignedHead, in storage: any LogStorage) throws(StorageFailure) {
     let bytes = head.note.encoded + Array("\n".utf8)
-    let file = if let headsFile { headsFile } else { try Self.open(LogNames.heads, in: storage) }
+    let file = if let headsFile { headsFile } else { try Self.open(headsName, in: storage) }
     headsFile = file
     if try file.size() > publishedEnd { try file.truncate(to: publishedEnd) }
     try file.write(bytes.span, at: publishedEnd)

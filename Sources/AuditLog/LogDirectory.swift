@@ -2,7 +2,7 @@ package import ChatelaineAuditTrail
 internal import ChatelainePrimitives
 internal import ChatelaineVocabulary
 
-/// The files of a log's newest epoch.
+/// The files of one epoch of a log.
 package struct LogDirectory {
   package let storage: any LogStorage
   package let epoch: EpochDescriptor
@@ -11,38 +11,23 @@ package struct LogDirectory {
   /// The first segment that is not there although a later one is, or although it is the first.
   package let missing: UInt64?
 
-  package init(_ storage: any LogStorage) throws(LogError) {
+  /// Without an epoch: the newest. One that the log has not is a bug of the caller.
+  package init(_ storage: any LogStorage, epoch number: UInt32? = nil) throws(LogError) {
     self.storage = storage
     let names: [String]
     do throws(StorageFailure) { names = try storage.list() } catch { throw .storage(error) }
-    epoch = try Self.readEpoch(names, storage)
-    let newest = epoch.epoch
-    let numbers = names.compactMap(LogNames.parseSegment).filter { $0.epoch == newest }.map(\.number).sorted()
+    let epochs = try LogEpochs(storage, names)
+    guard let epoch = number.map({ number in epochs.all.first { $0.epoch == number } }) ?? epochs.newest else {
+      preconditionFailure("the log has no such epoch")
+    }
+    self.epoch = epoch
+    let numbers = names.compactMap(LogNames.parseSegment).filter { $0.epoch == epoch.epoch }.map(\.number).sorted()
     segmentCount = numbers.enumerated().prefix { $0.element == UInt64($0.offset) }.count
     missing = segmentCount < max(1, numbers.count) ? UInt64(segmentCount) : nil
   }
 
   /// Segments to read, the missing one included: reading it is what names the fault.
   var walkEnd: UInt64 { UInt64(segmentCount) + (missing == nil ? 0 : 1) }
-
-  private static func readEpoch(_ names: [String], _ storage: any LogStorage) throws(LogError) -> EpochDescriptor {
-    guard let newest = names.compactMap(LogNames.parseEpoch).max() else {
-      guard names.contains(where: { LogNames.parseSegment($0) != nil }) else { throw .noLog(path: storage.path) }
-      throw .corrupt(LogFault(.epochDescriptor, segment: 0, offset: 0, sequence: 0), file: storage.path)
-    }
-    // why: nothing ties an epoch to the one before it yet, so a forged one would hide what is there.
-    if let other = names.first(where: { LogNames.epochNumber($0).map { $0 != 1 } ?? false }) {
-      throw .corrupt(LogFault(.unsupportedEpoch, segment: 0, offset: 0, sequence: nil), file: other)
-    }
-    let bytes: [UInt8]
-    do throws(StorageFailure) {
-      bytes = try storage.open(LogNames.epoch(newest), forWriting: false).read(at: 0, count: EpochDescriptor.byteCountMax + 1)
-    } catch { throw .storage(error) }
-    guard let epoch = try? EpochDescriptor(parsing: bytes.span), epoch.epoch == newest else {
-      throw .corrupt(LogFault(.epochDescriptor, segment: 0, offset: 0, sequence: 0), file: LogNames.epoch(newest))
-    }
-    return epoch
-  }
 
   /// A verifier that stands before the newest segment, where the tree file and the headers agree.
   func resumed() -> ChainVerifier? {

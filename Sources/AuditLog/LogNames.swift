@@ -7,17 +7,39 @@ package enum LogNames {
   /// The tree at the newest segment's first entry: derived, checked against the segment's header.
   static let tree = "tree"
   static let quarantine = "quarantine"
-  /// Hashes of subtrees, for proofs: derived, trusted by nobody.
+  /// Of the first epoch: hashes of subtrees, for proofs, which are derived and trusted by nobody.
   static let nodes = "nodes"
   /// All tenants' histories at some size: derived, trusted by nobody.
   static let tenants = "tenants"
-  /// The newest head, twice in turn; and every head that was published.
+  /// Of the first epoch: the newest head, twice in turn; and every head that was published.
   package static let head = "head"
   package static let heads = "heads"
   /// A tear that the log does not note yet: derived, trusted by nobody.
   static let tear = "tear"
 
-  static func epoch(_ epoch: UInt32) -> String { "epoch-" + padded(UInt64(epoch), 6) }
+  package static func epoch(_ epoch: UInt32) -> String { "epoch-" + padded(UInt64(epoch), 6) }
+
+  /// What is made ready and gets its name once the key store knows of it.
+  static func prepared(_ name: String) -> String { name + ".new" }
+
+  static func nodes(_ epoch: UInt32) -> String { ofEpoch(nodes, epoch) }
+  package static func head(_ epoch: UInt32) -> String { ofEpoch(head, epoch) }
+  package static func heads(_ epoch: UInt32) -> String { ofEpoch(heads, epoch) }
+
+  private static func ofEpoch(_ name: String, _ epoch: UInt32) -> String {
+    epoch == 1 ? name : "\(name)-\(padded(UInt64(epoch), 6))"
+  }
+
+  /// The epochs that heads lie beside the log of.
+  static func epochsOfHeads(_ names: [String]) -> Set<UInt32> {
+    Set(
+      names.compactMap { name in
+        if name == head || name == heads { return 1 }
+        let number = name.hasPrefix("head-") ? name.dropFirst(5) : name.hasPrefix("heads-") ? name.dropFirst(6) : ""
+        guard let epoch = UInt32(number), (2..<(1 << 15)).contains(epoch), [self.head(epoch), self.heads(epoch)].contains(name) else { return nil }
+        return epoch
+      })
+  }
 
   package static func segment(epoch: UInt32, _ number: UInt64) -> String {
     "\(padded(UInt64(epoch), 6))-\(padded(number, 10)).seg"

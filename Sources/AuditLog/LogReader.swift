@@ -1,7 +1,7 @@
 package import ChatelaineAuditTrail
 internal import ChatelaineVocabulary
 
-/// Reads a log from its first entry, checking everything that can be recomputed, without keys and
+/// Reads an epoch of a log from its first entry, checking everything that can be recomputed, without keys and
 /// without the service. Can go on where it stopped while a writer appends.
 package struct LogReader {
   /// Where reading stopped.
@@ -17,8 +17,9 @@ package struct LogReader {
   private let storage: any LogStorage
   private var walk: SegmentWalk
 
-  package init(_ storage: any LogStorage) throws(LogError) {
-    let directory = try LogDirectory(storage)
+  /// Without an epoch: the newest.
+  package init(_ storage: any LogStorage, epoch number: UInt32? = nil) throws(LogError) {
+    let directory = try LogDirectory(storage, epoch: number)
     self.storage = storage
     epoch = directory.epoch
     verifier = ChainVerifier(epoch: directory.epoch)
@@ -31,7 +32,7 @@ package struct LogReader {
     visit: (Span<UInt8>) -> Void, progress: (UInt64) -> Void = { _ in }
   ) throws(LogError) -> End {
     while true {
-      let directory = try LogDirectory(storage)
+      let directory = try LogDirectory(storage, epoch: epoch.epoch)
       try walk.refresh()
       walk.hasSuccessor = walk.number + 1 < directory.walkEnd
       var passed: UInt64 = 0
@@ -56,7 +57,7 @@ package struct LogReader {
 
   /// Bytes of all segments as they are now, for progress.
   package func totalBytes() throws(LogError) -> UInt64 {
-    let directory = try LogDirectory(storage)
+    let directory = try LogDirectory(storage, epoch: epoch.epoch)
     var total: UInt64 = 0
     for number in 0..<UInt64(directory.segmentCount) {
       let name = LogNames.segment(epoch: epoch.epoch, number)

@@ -37,7 +37,7 @@ extension LogWriter {
       guard let epoch = try? EpochDescriptor(logID: SecureRandom.identifier(), created: clock.wall(), name: name) else {
         throw StorageFailure(.create, path: storage.path, errno: 22)
       }
-      try createFirstSegment(of: epoch, in: storage, options: options)
+      _ = try createFirstSegment(of: epoch, in: storage, options: options, as: LogNames.segment(epoch: epoch.epoch, 0))
       try createDurably(LogNames.epoch(epoch.epoch), epoch.encoded(), in: storage)
       return epoch
     } catch { throw .storage(error) }
@@ -67,29 +67,37 @@ extension LogWriter {
     return true
   }
 
-  private static func createFirstSegment(
-    of epoch: EpochDescriptor, in storage: any LogStorage, options: LogOptions
-  ) throws(StorageFailure) {
+  /// A header page and zeros, under a name that is durable then.
+  static func createFirstSegment(
+    of epoch: EpochDescriptor, in storage: any LogStorage, options: LogOptions, as name: String
+  ) throws(StorageFailure) -> OpenSegment {
     let spare = SpareSegment(storage: storage, targetBytes: options.firstSegmentBytes)
     let (file, size) = try spare.take(bytesMin: options.firstSegmentBytes)
     let header = SegmentHeader(
       logID: epoch.logID, epoch: epoch.epoch, alignment: options.alignment ?? storage.sectorBytes, number: 0,
       firstSequence: 0, previousLeaf: epoch.hash, treeRoot: MerkleFrontier.emptyRoot, fileSize: size,
       frameBytesMax: options.frameBytesMax, previousHeaderHash: .zero)
-    try file.write(header.encoded().span, at: 0)
+    let page = header.encoded()
+    try file.write(page.span, at: 0)
     try file.sync()
-    try storage.rename(LogNames.spare, to: LogNames.segment(epoch: epoch.epoch, 0))
+    try storage.rename(LogNames.spare, to: name)
     try storage.syncDirectory()
+    return OpenSegment(header: header, page: page, file: file)
   }
 
   private static func createDurably(_ name: String, _ bytes: [UInt8], in storage: any LogStorage) throws(StorageFailure) {
-    let temporary = name + ".new"
-    try? storage.remove(temporary)
-    let file = try storage.create(temporary)
+    try prepareDurably(name, bytes, in: storage)
+    try storage.rename(LogNames.prepared(name), to: name)
+    try storage.syncDirectory()
+  }
+
+  /// Writes a file that has a name of its own until it is renamed.
+  static func prepareDurably(_ name: String, _ bytes: [UInt8], in storage: any LogStorage) throws(StorageFailure) {
+    let prepared = LogNames.prepared(name)
+    try? storage.remove(prepared)
+    let file = try storage.create(prepared)
     try file.write(bytes.span, at: 0)
     try file.sync()
-    try storage.rename(temporary, to: name)
-    try storage.syncDirectory()
   }
 
   /// A log whose end was read and holds, of which nothing was changed.

@@ -17,7 +17,7 @@ package struct NodeFile: Sendable {
 
   /// nil where there is none of this log.
   package init?(_ storage: any LogStorage, _ epoch: EpochDescriptor, forWriting: Bool = false) {
-    guard let file = try? storage.open(LogNames.nodes, forWriting: forWriting),
+    guard let file = try? storage.open(LogNames.nodes(epoch.epoch), forWriting: forWriting),
       let header = try? file.read(at: 0, count: Int(Self.headerByteCount)), header == Self.header(epoch),
       let size = try? file.size()
     else { return nil }
@@ -32,8 +32,8 @@ package struct NodeFile: Sendable {
 
   /// A new one, in the place of any other.
   static func create(in storage: any LogStorage, _ epoch: EpochDescriptor) throws(StorageFailure) -> NodeFile {
-    try? storage.remove(LogNames.nodes)
-    let file = try storage.create(LogNames.nodes)
+    try? storage.remove(LogNames.nodes(epoch.epoch))
+    let file = try storage.create(LogNames.nodes(epoch.epoch))
     try file.write(header(epoch).span, at: 0)
     return NodeFile(file)
   }

@@ -24,7 +24,7 @@ package struct ProofSource {
   /// With what reading the whole log gives: where there is no such file, or it leads nowhere.
   package init(readingAll directory: LogDirectory, progress: (UInt64) -> Void = { _ in }) throws(LogError) {
     self.directory = directory
-    var reader = try LogReader(directory.storage)
+    var reader = try LogReader(directory.storage, epoch: directory.epoch.epoch)
     nodes = try reader.readNodes(progress: progress)
     file = nil
   }

@@ -1,9 +1,9 @@
 internal import ChatelaineAuditTrail
-internal import ChatelaineVocabulary
+package import ChatelaineVocabulary
 internal import Synchronization
 
 /// Collects the roots at a few sizes while a log is read.
-final class RootsAtSizes: TreeWatch {
+package final class RootsAtSizes: TreeWatch {
   private struct State {
     /// Ascending.
     let sizes: [UInt64]
@@ -13,12 +13,12 @@ final class RootsAtSizes: TreeWatch {
 
   private let state: Mutex<State>
 
-  init(_ sizes: [UInt64]) { state = Mutex(State(sizes: Set(sizes).sorted())) }
+  package init(_ sizes: [UInt64]) { state = Mutex(State(sizes: Set(sizes).sorted())) }
 
-  var found: [UInt64: Digest] { state.withLock { $0.found } }
+  package var found: [UInt64: Digest] { state.withLock { $0.found } }
 
   /// Begins anew with the sizes that a tree of `size` leaves does not have behind it.
-  func first(from size: UInt64) -> UInt64 {
+  package func first(from size: UInt64) -> UInt64 {
     state.withLock { state in
       state.found = [:]
       state.next = state.sizes.firstIndex { $0 >= size } ?? state.sizes.count
@@ -26,7 +26,7 @@ final class RootsAtSizes: TreeWatch {
     }
   }
 
-  func reached(_ root: Digest) -> UInt64 {
+  package func reached(_ root: Digest) -> UInt64 {
     state.withLock { state in
       state.found[state.sizes[state.next]] = root
       state.next += 1

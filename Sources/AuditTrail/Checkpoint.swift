@@ -47,7 +47,18 @@ package struct Checkpoint: Equatable, Sendable {
 
 extension EpochDescriptor {
   /// What heads of this epoch begin with, and the name of the key that signs them.
-  package var origin: String { "\(name)/\(logID.hex)/\(epoch)" }
+  package var origin: String { origin(ofEpoch: epoch) }
+
+  /// Of another epoch of the same log.
+  package func origin(ofEpoch number: UInt32) -> String { "\(name)/\(logID.hex)/\(number)" }
+
+  /// The epoch of this log that an origin names; nil where it is another log's.
+  package func epochNumber(ofOrigin origin: String) -> UInt32? {
+    guard let slash = origin.lastIndex(of: "/"), let number = UInt32(origin[origin.index(after: slash)...]), number >= 1,
+      self.origin(ofEpoch: number).utf8.elementsEqual(origin.utf8)
+    else { return nil }
+    return number
+  }
 }
 
 /// A signed checkpoint.

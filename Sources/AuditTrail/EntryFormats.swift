@@ -15,12 +15,13 @@ package enum EntryFormat: String, CaseIterable, Sendable {
     self == .csv ? AuditEntry.columnNames.joined(separator: ",") : nil
   }
 
-  /// One entry, without the end of the line. `host` is the machine that the log is of.
-  package func line(_ entry: AuditEntry, leafHash: Digest, host: String) -> String {
+  /// One entry, without the end of the line. `host` is the machine that the log is of; in an epoch behind the first each
+  /// entry says which.
+  package func line(_ entry: AuditEntry, leafHash: Digest, host: String, epoch: UInt32 = 1) -> String {
     switch self {
-    case .csv: entry.columns(leafHash).map { Self.quoted($0.value) }.joined(separator: ",")
-    case .syslog: Self.syslog(entry, leafHash, host)
-    case .cef: Self.cef(entry, leafHash, host)
+    case .csv: entry.columns(leafHash, epoch).map { Self.quoted($0.value) }.joined(separator: ",")
+    case .syslog: Self.syslog(entry, leafHash, host, epoch)
+    case .cef: Self.cef(entry, leafHash, host, epoch)
     }
   }
 
@@ -43,11 +44,11 @@ package enum EntryFormat: String, CaseIterable, Sendable {
   /// Names of elements belong to whoever has an enterprise number; this one is for examples (RFC 5612).
   private static let element = "chatelaine@32473"
 
-  private static func syslog(_ entry: AuditEntry, _ leafHash: Digest, _ host: String) -> String {
+  private static func syslog(_ entry: AuditEntry, _ leafHash: Digest, _ host: String, _ epoch: UInt32) -> String {
     let priority = facility * 8 + entry.syslogSeverity
     // why: at most six digits of a second (RFC 5424 §6.2.3).
     let time = entry.wall.rfc3339.dropLast(4) + "Z"
-    let parameters = entry.columns(leafHash).filter { !$0.value.isEmpty && $0.name != "time" }
+    let parameters = entry.columns(leafHash, epoch).filter { !$0.value.isEmpty && $0.name != "time" }
       .map { " \($0.name)=\"\(escaping($0.value, "\"\\]", by: "\\"))\"" }
     let data = "[\(element)\(parameters.joined())]"
     return "<\(priority)>1 \(time) \(host) chatelaine - \(entry.operation.word.prefix(32)) \(data) \(entry.summary)"
@@ -55,12 +56,12 @@ package enum EntryFormat: String, CaseIterable, Sendable {
 
   // MARK: CEF
 
-  private static func cef(_ entry: AuditEntry, _ leafHash: Digest, _ host: String) -> String {
+  private static func cef(_ entry: AuditEntry, _ leafHash: Digest, _ host: String, _ epoch: UInt32) -> String {
     let word = escaping(entry.operation.word, "|\\", by: "\\")
     let head = "CEF:0|Chatelaine|chatelaine|1|\(word)|\(escaping(entry.summary, "|\\", by: "\\"))|\(entry.cefSeverity)|"
     let milliseconds = entry.wall.nanoseconds / 1_000_000
     let fields: [(String, String)] = [
-      ("rt", "\(milliseconds)"), ("dvchost", host), ("externalId", "\(entry.sequence)"), ("act", entry.operation.word),
+      ("rt", "\(milliseconds)"), ("dvchost", host), ("externalId", entry.placeText(epoch)), ("act", entry.operation.word),
       ("cat", entry.entryClass.word), ("outcome", entry.outcome.word),
       ("reason", entry.reason == .none ? "" : entry.reason.word), ("suser", EntryText.escaped(entry.principal)),
       ("msg", EntryText.escaped(entry.purpose)),
@@ -91,10 +92,13 @@ extension AuditEntry {
   /// The tenant's id, or `_service`.
   package var tenantText: String { tenant?.rawValue ?? Self.serviceTenant }
 
-  package static var columnNames: [String] { AuditEntry(.service, .readStatus).columns(.zero).map(\.name) }
+  package static var columnNames: [String] { AuditEntry(.service, .readStatus).columns(.zero, 1).map(\.name) }
+
+  /// The sequence, behind the epoch where that is not the first.
+  package func placeText(_ epoch: UInt32) -> String { epoch == 1 ? "\(sequence)" : "\(epoch)/\(sequence)" }
 
   /// Everything that an entry says, as text without a byte outside of printable ASCII; empty where it says nothing.
-  func columns(_ leafHash: Digest) -> [(name: String, value: String)] {
+  func columns(_ leafHash: Digest, _ epoch: UInt32) -> [(name: String, value: String)] {
     func text(_ bytes: [UInt8]) -> String { EntryText.escaped(bytes) }
     func number(_ number: some BinaryInteger) -> String { number == 0 ? "" : "\(number)" }
     func hex(_ id: Identifier) -> String { id == .zero ? "" : id.hex }
@@ -108,7 +112,7 @@ extension AuditEntry {
       ("subjectDigest", subjectDigest?.hex ?? ""), ("items", number(items.count)),
       ("itemsNotOk", number(items.count { $0.outcome != .ok })),
       ("details", details.map { "\($0.tag.word)=\($0.valueText)" }.joined(separator: " ")), ("actor", text(actor)),
-      ("purpose", text(purpose)), ("leafHash", leafHash.hex),
+      ("purpose", text(purpose)), ("leafHash", leafHash.hex), ("epoch", epoch == 1 ? "" : "\(epoch)"),
     ]
   }
 

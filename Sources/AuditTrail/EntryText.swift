@@ -52,9 +52,9 @@ extension AuditEntry.Detail {
   /// The value as its tag says: a number, a text, else hexadecimal.
   package var valueText: String {
     switch tag {
-    case .intentSequence, .segment, .offset, .length, .count, .version, .state, .coveredSize:
+    case .intentSequence, .segment, .offset, .length, .count, .version, .state, .coveredSize, .previousSize:
       String(value.reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
-    case .softwareVersion, .note: EntryText.escaped(value)
+    case .softwareVersion, .note, .lost, .head: EntryText.escaped(value)
     case .itemKeys: itemKeysText ?? Hex.encode(value.span)
     default: Hex.encode(value.span)
     }

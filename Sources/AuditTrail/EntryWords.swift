@@ -70,6 +70,7 @@ package struct Operation: LogWord {
   package static let serviceStop = Operation(rawValue: 97)
   package static let policyReload = Operation(rawValue: 98)
   package static let storeState = Operation(rawValue: 101)
+  package static let rollbackAcknowledge = Operation(rawValue: 102)
   package static let logRecovered = Operation(rawValue: 112)
   package static let tenantHeads = Operation(rawValue: 114)
   package static let refusals = Operation(rawValue: 115)
@@ -84,8 +85,8 @@ package struct Operation: LogWord {
     35: "tenant-erase", 48: "key-create", 49: "key-rotate", 50: "key-enable", 51: "key-disable",
     52: "key-destroy", 53: "key-destroy-cancel", 64: "master-add", 65: "master-commit", 66: "master-rewrap",
     67: "master-retire", 80: "store-create", 96: "service-start", 97: "service-stop", 98: "policy-reload",
-    99: "clock-jump", 100: "unseal", 101: "store-state", 112: "log-recovered", 113: "purge", 114: "tenant-heads",
-    115: "refusals", 128: "read-status", 129: "read-tenants", 130: "read-keys", 131: "read-log", 132: "read-master",
+    99: "clock-jump", 100: "unseal", 101: "store-state", 102: "rollback-acknowledge", 112: "log-recovered", 113: "purge",
+    114: "tenant-heads", 115: "refusals", 128: "read-status", 129: "read-tenants", 130: "read-keys", 131: "read-log", 132: "read-master",
   ]
 }
 
@@ -185,18 +186,23 @@ package struct DetailTag: LogWord, Comparable {
   package static let policyHash = DetailTag(rawValue: 14)
   package static let coveredSize = DetailTag(rawValue: 20)
   package static let tenantsRoot = DetailTag(rawValue: 21)
+  package static let previousSize = DetailTag(rawValue: 24)
+  package static let previousRoot = DetailTag(rawValue: 25)
+  package static let lost = DetailTag(rawValue: 26)
+  package static let head = DetailTag(rawValue: 27)
 
   package static let words: [UInt8: String] = [
     1: "store-root", 2: "intent-sequence", 3: "intent-leaf-hash", 4: "key-check-value", 5: "segment",
     6: "offset", 7: "length", 8: "count", 9: "software-version", 10: "note", 11: "version", 12: "state",
-    13: "item-keys", 14: "policy-hash", 20: "covered-size", 21: "tenants-root",
+    13: "item-keys", 14: "policy-hash", 20: "covered-size", 21: "tenants-root", 24: "previous-size",
+    25: "previous-root", 26: "lost", 27: "head",
   ]
 
   /// Bytes of a value; nil where any count is right or the tag is not known.
   package var valueByteCount: Int? {
     switch self {
-    case .storeRoot, .intentLeafHash, .keyCheckValue, .policyHash, .tenantsRoot: 32
-    case .intentSequence, .segment, .offset, .length, .count, .coveredSize: 8
+    case .storeRoot, .intentLeafHash, .keyCheckValue, .policyHash, .tenantsRoot, .previousRoot: 32
+    case .intentSequence, .segment, .offset, .length, .count, .coveredSize, .previousSize: 8
     case .version: 4
     case .state: 1
     default: nil

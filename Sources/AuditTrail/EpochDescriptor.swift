@@ -57,6 +57,11 @@ package struct EpochDescriptor: Equatable, Sendable {
     return writer.bytes
   }
 
+  /// Whether it is a later epoch of the same log, made when that one was the newest.
+  package func goesOn(from before: EpochDescriptor) -> Bool {
+    epoch > before.epoch && logID == before.logID && name == before.name && previous == before.hash
+  }
+
   /// The link of entry 0.
   package var hash: Digest { SHA256.hash(encoded()) }
 

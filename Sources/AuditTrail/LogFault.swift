@@ -2,8 +2,10 @@
 package struct LogFault: Error, Equatable, Sendable {
   package enum Kind: Equatable, Sendable {
     case epochDescriptor
-    /// Files of an epoch that this build does not make.
-    case unsupportedEpoch
+    /// An epoch that does not go on from the one before it, as its descriptor or its first entry says.
+    case epochLink
+    /// Files of an epoch without a descriptor.
+    case epochStray
     case missingSegment
     case headerPage
     /// The header page is whole but says another log, epoch, number, sequence, link or root than the chain.
@@ -62,7 +64,8 @@ extension LogFault.Kind {
   fileprivate var sentence: String {
     switch self {
     case .epochDescriptor: "the epoch descriptor is missing or not well formed"
-    case .unsupportedEpoch: "there are files of another epoch than 1: a newer build made them, or somebody put them there"
+    case .epochLink: "the epoch does not go on from the one before it"
+    case .epochStray: "there are segments of an epoch that has no descriptor: it was removed, or somebody put them there"
     case .missingSegment: "a segment file is missing"
     case .headerPage: "the segment's header page is damaged"
     case .headerState: "the segment's header does not continue the segment before it"

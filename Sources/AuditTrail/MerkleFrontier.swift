@@ -56,19 +56,9 @@ package struct MerkleFrontier: Equatable, Sendable {
   /// `SHA-256(prefix ‖ left ‖ right)`.
   static func hash(_ prefix: UInt8, _ left: Digest, _ right: Digest) -> Digest {
     var both = InlineArray<64, UInt8>(repeating: 0)
-    put(left, into: &both, at: 0)
-    put(right, into: &both, at: 32)
+    var bytes = both.mutableSpan
+    bytes.put(left, at: 0)
+    bytes.put(right, at: 32)
     return SHA256.hash(prefix: prefix, both.span)
-  }
-
-  private static func put(_ digest: Digest, into bytes: inout InlineArray<64, UInt8>, at offset: Int) {
-    let (a, b, c, d) = digest.words
-    for index in 0..<8 {
-      let shift = UInt64(56 - 8 * index)
-      bytes[offset + index] = UInt8(truncatingIfNeeded: a >> shift)
-      bytes[offset + 8 + index] = UInt8(truncatingIfNeeded: b >> shift)
-      bytes[offset + 16 + index] = UInt8(truncatingIfNeeded: c >> shift)
-      bytes[offset + 24 + index] = UInt8(truncatingIfNeeded: d >> shift)
-    }
   }
 }

@@ -12,10 +12,7 @@ package struct TenantHistory: Equatable, Sendable {
 
   /// Before the first entry: `SHA-256(label ‖ tenant)`.
   package init(of tenant: Span<UInt8>) {
-    var writer = ByteWriter(capacity: Self.label.count + tenant.count)
-    writer.raw(Self.label)
-    writer.raw(copying: tenant)
-    (count, lastSequence, hash) = (0, 0, SHA256.hash(writer.bytes))
+    (count, lastSequence, hash) = (0, 0, SHA256.hash(Self.label + tenant.copied()))
   }
 
   /// As it was kept.
@@ -32,19 +29,14 @@ package struct TenantHistory: Equatable, Sendable {
 
   /// The tenant's leaf of the tree over all tenants: `SHA-256(0x00 ‖ u8 tenant ‖ count ‖ last ‖ hash)`.
   package func leafHash(of tenant: Span<UInt8>) -> Digest {
-    var writer = ByteWriter(capacity: tenant.count + 49)
-    writer.u8(UInt8(tenant.count))
-    writer.raw(copying: tenant)
-    writer.u64(count)
-    writer.u64(lastSequence)
-    writer.digest(hash)
-    return SHA256.hash(prefix: 0, writer.bytes.span)
-  }
-}
-
-extension ByteWriter {
-  fileprivate mutating func raw(copying bytes: Span<UInt8>) {
-    for index in bytes.indices { u8(bytes[index]) }
+    var leaf = InlineArray<128, UInt8>(repeating: 0)
+    var bytes = leaf.mutableSpan
+    bytes.put(UInt8(tenant.count), at: 0)
+    bytes.put(copying: tenant, at: 1)
+    bytes.put(count, at: 1 + tenant.count)
+    bytes.put(lastSequence, at: 9 + tenant.count)
+    bytes.put(hash, at: 17 + tenant.count)
+    return SHA256.hash(prefix: 0, leaf.span.extracting(0..<49 + tenant.count))
   }
 }
 

@@ -136,8 +136,10 @@ extension StartError {
     case .log(.unsupported): .configuration
     case .log(.storage), .log(.noLog), .store(.missing): .noInput
     case .log(.corrupt), .store(.tampered), .store(.rootMismatch), .store(.damagedJournal),
-      .store(.rollbackJournal), .store(.masterKey), .otherLog, .storeRolledBack, .logRolledBack, .logRewritten, .storeDiffers:
+      .store(.rollbackJournal), .store(.masterKey), .otherLog, .storeRolledBack, .logRolledBack, .logRewritten, .storeDiffers,
+      .otherEpoch, .unfinishedAcknowledgement:
       .data
+    case .nothingToAcknowledge, .otherLoss: .usage
     case .masterFile(let fault): fault.exitStatus
     case .heads(.unusable(.otherKey)): .configuration
     case .heads(.unusable(.storage(let failure))): ExitStatus(readingFailedWith: failure.errno)

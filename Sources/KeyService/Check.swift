@@ -1,5 +1,5 @@
 package import ChatelaineAuditLog
-internal import ChatelaineAuditTrail
+package import ChatelaineAuditTrail
 package import ChatelaineCustody
 internal import ChatelaineKeyStore
 package import ChatelaineVocabulary
@@ -16,6 +16,10 @@ package struct CheckReport: Sendable {
   package let logEnd: LogReader.End
   /// Changes that the next start will resolve: their outcome is missing.
   package let openIntents: Int
+  /// Signed heads that the log was held against; nil where no key is named.
+  package let heads: Int?
+  /// Losses that were acknowledged, oldest first.
+  package let acknowledged: [LostRange]
   package let masters: MasterReport
 }
 
@@ -24,7 +28,7 @@ extension KeyService {
   /// log, each against the other.
   package static func check(
     storePath: String, log storage: any LogStorage, masterKeys: MasterKeySet,
-    refusedFiles: [UInt32: KeyringError] = [:], keyringPath: String? = nil,
+    refusedFiles: [UInt32: KeyringError] = [:], keyringPath: String? = nil, heads: HeadSettings? = nil,
     progress: (_ part: String, _ done: UInt64, _ total: UInt64) -> Void = { _, _, _ in }
   ) throws(StartError) -> CheckReport {
     try selfTest()
@@ -35,17 +39,16 @@ extension KeyService {
     do throws(KeyStoreError) {
       records = try store.verifyAll { done, total in progress("store", UInt64(done), UInt64(total)) }
     } catch { throw .store(error) }
-    var history = StoreHistory(named: store.head.logSequence)
-    let reader: LogReader
-    let end: LogReader.End
-    do throws(LogError) {
-      (reader, end) = try read(storage, into: &history) { progress("log", $0, $1) }
-    } catch { throw .log(error) }
-    _ = try match(store.storeRow, with: history, logID: reader.epoch.logID)
+    guard try !isAcknowledgementUnfinished(store.storeRow, in: storage) else { throw .unfinishedAcknowledgement }
+    let signed = try heads.map { heads throws(StartError) in try SignedHeads(heads, of: storage) }
+    let log = try WholeLog(storage, for: store.storeRow, signed) { progress("log", $0, $1) }
+    try matchEpoch(store.storeRow, with: log.newest)
+    _ = try match(store.storeRow, with: log.history, logID: log.newest.logID)
+    try signed?.check(entries: log.entries, roots: log.roots)
     return CheckReport(
-      records: records, storeGeneration: store.head.generation, logName: reader.epoch.name,
-      logID: reader.epoch.logID, entries: reader.verifier.nextSequence, logEnd: end, openIntents: history.open.count,
-      masters: masters)
+      records: records, storeGeneration: store.head.generation, logName: log.newest.name, logID: log.newest.logID,
+      entries: log.readings.reduce(0) { $0 + $1.entries }, logEnd: log.end, openIntents: log.history.open.count,
+      heads: signed?.count, acknowledged: log.readings.compactMap { $0.link?.lost }, masters: masters)
   }
 
   private static func openForChecking(
@@ -55,18 +58,5 @@ extension KeyService {
     do throws(KeyStoreError) { examined = try examineStore(path, given.keys, for: .checking) } catch { throw given.told(error) }
     let masters = try matchMasters(examined.masters, given)
     do throws(KeyStoreError) { return (try examined.open(), masters) } catch { throw .store(error) }
-  }
-
-  private static func read(
-    _ storage: any LogStorage, into history: inout StoreHistory, progress: (UInt64, UInt64) -> Void
-  ) throws(LogError) -> (LogReader, LogReader.End) {
-    var reader = try LogReader(storage)
-    let total = try reader.totalBytes()
-    var done: UInt64 = 0
-    let end = try reader.readAvailable(visit: { history.take($0) }) { passed in
-      done += passed
-      progress(done, total)
-    }
-    return (reader, end)
   }
 }

@@ -188,7 +188,7 @@ package final class KeyService: Sendable {
   ) throws(Refusal) {
     var refusal: Refusal?
     do throws(KeyStoreError) {
-      _ = try store.change(intentSequence: intent.sequence, intentLeafHash: intent.leafHash) {
+      _ = try store.change(intentSequence: place(of: intent).stored, intentLeafHash: intent.leafHash) {
         (change) throws(KeyStoreError) in
         do throws(Refusal) { try plan(&change) } catch {
           refusal = error
@@ -196,6 +196,11 @@ package final class KeyService: Sendable {
         }
       }
     } catch { throw refusal ?? failedCommit(error) }
+  }
+
+  /// Where the log has an entry that this service wrote.
+  func place(of entry: AppendedEntry) -> LogPlace {
+    LogPlace(epoch: log.head.epoch.epoch, sequence: entry.sequence)
   }
 
   /// why: after a failed commit nobody knows whether it is on disk; the next start finds out from the intent that the

@@ -147,7 +147,8 @@ extension KeyService {
     var refusal: Refusal?
     do throws(KeyStoreError) {
       return try store.rewrapTenants(
-        rotation, ahead: batch, now: clock.wall(), intentSequence: intent.sequence, intentLeafHash: intent.leafHash
+        rotation, ahead: batch, now: clock.wall(), intentSequence: place(of: intent).stored,
+        intentLeafHash: intent.leafHash
       ) { (start) throws(KeyStoreError) in
         do throws(Refusal) { return try self.batch(to: rotation.version, from: start) } catch {
           refusal = error

@@ -3,82 +3,10 @@ package import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
 package import ChatelaineCustody
 internal import ChatelaineEnvelopes
-package import ChatelaineKeyStore
+internal import ChatelaineKeyStore
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
-package import ChatelaineVocabulary
-
-/// Why log, store and keyring do not go together.
-package enum StartError: Error, Equatable, Sendable {
-  case log(LogError)
-  case store(KeyStoreError)
-  case service(ServiceError)
-  /// The store belongs to another log.
-  case otherLog(store: Identifier, log: Identifier)
-  /// The log's last outcome names a later state of the store: an old copy of the store was put back.
-  case storeRolledBack(storeGeneration: UInt64, logGeneration: UInt64)
-  /// The store names entries that the log does not have: an old copy of the log was put back.
-  case logRolledBack(storeGeneration: UInt64, logGeneration: UInt64)
-  /// The entry that the store's last change names is another one: the log was rewritten, there or before.
-  case logRewritten(sequence: UInt64)
-  /// The file of a master version in use does not open, or holds another key.
-  case masterFile(MasterFileFault)
-  /// Same generation, other content.
-  case storeDiffers(generation: UInt64)
-  /// Log and signed heads do not go together.
-  case heads(HeadFault)
-  case selfTest
-
-  package var sentence: String {
-    switch self {
-    case .log(.storage(let failure)) where failure.call == .lock:
-      "Another service\(processText(failure.holder)) is using the log (\(failure.path)): stop it first."
-    case .log(.storage(let failure)) where failure.place != nil: "The log at \(failure.path): \(failure.reason)."
-    case .log(.storage(let failure)):
-      "The log at \(failure.path) cannot be used (\(failure.call.rawValue) failed: \(failure.reason)): check path, permissions and disk."
-    case .log(.noLog(let path)): "There is no log in \(path): name its directory, or restore it."
-    case .log(.corrupt(let fault, let file)):
-      "The log is corrupt in \(file) at offset \(fault.offset): \(fault.sentence). Run `chatelaine audit verify`, keep the files, restore a backup."
-    case .log(.unsupported(let fault, let file)):
-      "The log has in \(file) at offset \(fault.offset) what a newer version wrote (\(fault.sentence)): install that version. Nothing was changed."
-    case .store(let error): error.sentence
-    case .masterFile(let fault):
-      "The key store needs master key version \(fault.version). \(fault.sentence)."
-    case .service(let error): error.sentence
-    case .otherLog(let store, let log):
-      "The key store belongs to log \(store.hex), not \(log.hex): name the right log."
-    case .storeRolledBack(let store, let log):
-      "The key store is at generation \(store), its log at \(log): an old copy of the store was put back. Restore the newest one."
-    case .logRolledBack(let store, let log):
-      "The key store is at generation \(store), its log at \(log): an old copy of the log was put back. Restore the newest one."
-    case .logRewritten(let sequence):
-      "Entry \(sequence) of the log is not the one that the key store names: that entry or one before it was changed. Keep the files, restore the log as it was."
-    case .storeDiffers(let generation):
-      "The key store at generation \(generation) is not the one that the log names: restore a backup of the same time as the log."
-    case .heads(let fault): fault.sentence
-    case .selfTest:
-      "The self-test of the ciphers failed: this machine or its libcrypto or libsodium cannot be trusted."
-    }
-  }
-}
-
-/// A process as a sentence names it; nothing where it is not known.
-private func processText(_ process: Int32) -> String { process > 0 ? " (process \(process))" : "" }
-
-/// What a start found.
-package struct StartReport: Sendable {
-  package var recovery: LogRecovery
-  /// Intents that had no outcome: how each was resolved.
-  package var resolved: [Resolved] = []
-  package var masters = MasterReport()
-  /// The newest segment said nothing of the store, so every entry was read.
-  package var hasReadWholeLog = false
-
-  package struct Resolved: Equatable, Sendable {
-    package let sequence: UInt64
-    package let wasDone: Bool
-  }
-}
+internal import ChatelaineVocabulary
 
 extension KeyService {
   /// Makes a store beside a log that was just made, with the newest master key as primary.
@@ -149,12 +77,13 @@ extension KeyService {
     let examined: KeyStore.Examined
     do throws(KeyStoreError) { examined = try examineStore(storePath, masterKeys) } catch { throw given.told(error) }
     let masters = try matchMasters(examined.masters, given)
+    try nameAcknowledgedEpoch(of: examined.row, in: storage)
     let signed = try heads.map { heads throws(StartError) in try SignedHeads(heads, of: storage) }
     let (examinedLog, newest) = try examineLog(storage, for: examined.row, rootsAt: signed?.sizes ?? [])
     try signed?.check(examinedLog)
     // why: the newest segment may begin after the intent of the store's last change.
     let isTold = newest.lastState?.generation == examined.head.generation
-    let history = isTold ? newest : try StoreHistory(readingAll: storage, named: examined.head.logSequence)
+    let history = isTold ? newest : try StoreHistory(readingAll: storage, named: examined.head.logPlace.sequence)
     let heldIntent = try match(examined.row, with: history, logID: examinedLog.epoch.logID)
     // why: only now, for opening a log mends its end, and opening a store takes its journal in and may change its tables.
     let (log, recovery) = try opened(examinedLog, options, clock, onPoisoned)
@@ -184,7 +113,7 @@ extension KeyService {
     }
   }
 
-  private static func opened(_ examined: consuming KeyStore.Examined) throws(StartError) -> KeyStore {
+  static func opened(_ examined: consuming KeyStore.Examined) throws(StartError) -> KeyStore {
     do throws(KeyStoreError) { return try examined.open() } catch { throw .store(error) }
   }
 
@@ -214,10 +143,18 @@ extension KeyService {
   }
 
   /// Before anything is written: a tear in somebody else's log is not ours to mend.
-  private static func checkLogID(of storage: any LogStorage, for store: StoreHeadRow) throws(StartError) {
-    let logID: Identifier
-    do throws(LogError) { logID = try LogReader(storage).epoch.logID } catch { throw .log(error) }
-    guard store.logID == logID else { throw .otherLog(store: store.logID, log: logID) }
+  private static func checkEpoch(of storage: any LogStorage, for store: StoreHeadRow) throws(StartError) {
+    let epoch: EpochDescriptor
+    do throws(LogError) { epoch = try LogReader(storage).epoch } catch { throw .log(error) }
+    try matchEpoch(store, with: epoch)
+  }
+
+  /// The store's last change is in the log's newest epoch: an acknowledgement is a change, too.
+  static func matchEpoch(_ store: StoreHeadRow, with epoch: EpochDescriptor) throws(StartError) {
+    guard store.logID == epoch.logID else { throw .otherLog(store: store.logID, log: epoch.logID) }
+    guard store.logPlace.epoch == epoch.epoch else {
+      throw .otherEpoch(store: store.logPlace.epoch, log: epoch.epoch)
+    }
   }
 
   /// Before anything is written: the store's head, which nobody changes without the store key, names an entry and its
@@ -225,41 +162,41 @@ extension KeyService {
   private static func checkNamedEntry(
     of storage: any LogStorage, for store: StoreHeadRow
   ) throws(StartError) -> StoreHistory {
-    let history = try StoreHistory(finding: store.logSequence, in: storage)
+    let history = try StoreHistory(finding: store.logPlace.sequence, in: storage)
     do throws(StartError) { try matchNamed(store, with: history) } catch {
       // why: a log that is wrong in itself says where, and a store of another time says so.
-      _ = try match(store, with: StoreHistory(readingAll: storage, named: store.logSequence), logID: store.logID)
+      _ = try match(store, with: StoreHistory(readingAll: storage, named: store.logPlace.sequence), logID: store.logID)
       throw error
     }
     return history
   }
 
-  private static func matchNamed(_ store: StoreHeadRow, with history: StoreHistory) throws(StartError) {
+  static func matchNamed(_ store: StoreHeadRow, with history: StoreHistory) throws(StartError) {
     // why: a log that ends before it is another matter than one in which it is another.
     guard let leafHash = history.namedLeafHash else {
       throw .logRolledBack(storeGeneration: store.generation, logGeneration: history.lastState?.generation ?? 0)
     }
-    guard leafHash == store.logLeafHash else { throw .logRewritten(sequence: store.logSequence) }
+    guard leafHash == store.logLeafHash else { throw .logRewritten(sequence: store.logPlace.sequence) }
   }
 
   /// Reads the end of a store's log, and gives what it says of the store. Writes nothing.
   private static func examineLog(
     _ storage: any LogStorage, for store: StoreHeadRow, rootsAt sizes: [UInt64]
   ) throws(StartError) -> (log: LogWriter.Examined, history: StoreHistory) {
-    try checkLogID(of: storage, for: store)
+    try checkEpoch(of: storage, for: store)
     var history = try checkNamedEntry(of: storage, for: store)
     do throws(LogError) {
-      let known = KnownHead(sequence: store.logSequence)
+      let known = KnownHead(sequence: store.logPlace.sequence)
       let examined = try LogWriter.examine(storage, knownHead: known, rootsAt: sizes) { history.take($0) }
       return (examined, history)
     } catch {
       guard case .corrupt(let fault, _) = error, fault.kind == .behindKnownHead else { throw .log(error) }
-      history = try StoreHistory(readingAll: storage, named: store.logSequence)
+      history = try StoreHistory(readingAll: storage, named: store.logPlace.sequence)
       throw .logRolledBack(storeGeneration: store.generation, logGeneration: history.lastState?.generation ?? 0)
     }
   }
 
-  private static func opened(
+  static func opened(
     _ examined: LogWriter.Examined, _ options: LogOptions, _ clock: LogClock,
     _ onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in }
   ) throws(StartError) -> (log: AuditLog, recovery: LogRecovery) {
@@ -292,7 +229,7 @@ extension KeyService {
     let head = store
     guard store.logID == logID else { throw .otherLog(store: store.logID, log: logID) }
     let known = history.lastState?.generation ?? 0
-    let heldIntent = history.open.first { $0.sequence == head.logSequence && $0.leafHash == head.logLeafHash }
+    let heldIntent = history.open.first { $0.sequence == head.logPlace.sequence && $0.leafHash == head.logLeafHash }
     guard head.generation >= known else {
       throw .storeRolledBack(storeGeneration: head.generation, logGeneration: known)
     }
@@ -328,7 +265,7 @@ extension KeyService {
 
   private func note(_ entry: AuditEntry) throws(StartError) { _ = try Self.append(entry, to: log) }
 
-  private static func append(_ entry: AuditEntry, to log: AuditLog) throws(StartError) -> AppendedEntry {
+  static func append(_ entry: AuditEntry, to log: AuditLog) throws(StartError) -> AppendedEntry {
     do throws(AppendFailure) { return try log.appendAndWait(EntryDraft(entry)) } catch {
       throw .service(ServiceError(error))
     }

@@ -21,6 +21,9 @@ extension KeyStore {
     package mutating func put(_ row: MasterVersionRow) { rows.append(row) }
     package mutating func put(_ row: RotationRow) { rows.append(row) }
 
+    /// Leaves out the generations up to this one: a store that was put back from a copy has none twice.
+    package mutating func passGenerations(to generation: UInt64) { head.generation = max(head.generation, generation) }
+
     /// Makes a master version the one that wraps from now on.
     package mutating func setPrimaryMaster(_ version: UInt32, wrappedStoreKey: WrappedKey) {
       head.primaryMasterVersion = version

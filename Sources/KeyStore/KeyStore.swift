@@ -13,8 +13,9 @@ package final class KeyStore: Sendable {
   package struct Head: Equatable, Sendable {
     package let generation: UInt64
     package let root: Digest
-    /// The intent entry of the last change.
+    /// The intent entry of the last change: `logPlace`, in one number.
     package let logSequence: UInt64
+    package var logPlace: LogPlace { LogPlace(stored: logSequence) }
     package let logLeafHash: Digest
 
     init(_ row: StoreHeadRow) {

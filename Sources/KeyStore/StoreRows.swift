@@ -225,8 +225,9 @@ package struct StoreHeadRow: Equatable, StoreRow {
   package internal(set) var generation: UInt64
   /// RFC 6962 root over the digests of all buckets.
   package internal(set) var root: Digest
-  /// The intent entry of the last change.
+  /// The intent entry of the last change: `logPlace`, in one number.
   package internal(set) var logSequence: UInt64
+  package var logPlace: LogPlace { LogPlace(stored: logSequence) }
   package internal(set) var logLeafHash: Digest
   package let keyringID: Identifier
   package internal(set) var primaryMasterVersion: UInt32

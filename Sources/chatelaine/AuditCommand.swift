@@ -1,5 +1,7 @@
 internal import ArgumentParser
 internal import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
+internal import ChatelaineExits
 
 /// `chatelaine audit`: the key-access log, read offline from its files, without keys.
 struct AuditCommand: ParsableCommand {
@@ -20,5 +22,23 @@ struct LogOption: ParsableArguments {
     do throws(StorageFailure) { return try FileStorage(path: directory, exclusively: false) } catch {
       throw LogError.storage(error)
     }
+  }
+}
+
+/// Which epoch of the log.
+struct EpochOption: ParsableArguments {
+  @Option(name: .customLong("epoch"), help: "This epoch of the log; without it, the newest.")
+  var number: UInt32?
+
+  func descriptor(in storage: FileStorage) throws -> EpochDescriptor { try Self.descriptor(number, in: storage) }
+
+  static func descriptor(_ number: UInt32?, in storage: FileStorage) throws -> EpochDescriptor {
+    let epochs = try LogEpochs(storage)
+    guard let number else { return epochs.newest }
+    guard let epoch = epochs.all.first(where: { $0.epoch == number }) else {
+      let known = epochs.all.map { "\($0.epoch)" }.joined(separator: ", ")
+      throw Failure(.noInput, "the log has no epoch \(number): it has \(known)")
+    }
+    return epoch
   }
 }

@@ -14,10 +14,12 @@ struct AuditExport: ParsableCommand {
     abstract: "Writes all entries of one tenant, with proof that none is left out. Needs no key and no service.",
     discussion: """
       The directory gets `entries.jsonl`, one entry a line, and at the very end `history.proof`: without it the export \
-      was not finished, and the same command begins again. The whole log is verified on the way.
+      was not finished, and the same command begins again. The whole epoch is verified on the way; each has \
+      a history of its own.
       """ + "\n\n" + evidenceCodesHelp)
 
   @OptionGroup var log: LogOption
+  @OptionGroup var epoch: EpochOption
 
   @Option(help: "The tenant; `_service` for acts on the whole service.")
   var tenant: String
@@ -34,18 +36,19 @@ struct AuditExport: ParsableCommand {
 
   func run() throws {
     let storage = try log.open()
-    let head = try self.head.map(readHead) ?? newestHead(storage, key: nil, of: log.directory)
-    let (commitment, heads) = try commitment(storage, under: head)
+    let epoch = try epoch.descriptor(in: storage)
+    let head = try self.head.map(readHead) ?? newestHead(storage, epoch, key: nil, of: log.directory)
+    let (commitment, heads) = try commitment(storage, epoch, under: head)
     try HistoryFiles.prepare(out)
     let entries = try OutputFile(out + "/" + HistoryFiles.entries, isSecret: false)
-    let (count, index, hashes) = try write(to: entries, storage, heads)
+    let (count, index, hashes) = try write(to: entries, LogReader(storage, epoch: epoch.epoch), heads)
     let proof = HistoryProof(tenant: Array(tenant.utf8), index: index, hashes: hashes, commitment: commitment)
     try entries.finish()
     // why: last, for it is what makes an export of the files.
     let file = try OutputFile(out + "/" + HistoryFiles.proof, isSecret: false)
     try file.write(proof.encoded)
     try file.finish()
-    print("\(printable(out)): \(count) entries of \(tenant), complete up to entry \(heads.size - 1)")
+    print("\(printable(out)): \(count) entries of \(tenant), complete up to entry \(heads.size - 1)\(epoch.epoch == 1 ? "" : " of epoch \(epoch.epoch)")")
   }
 
   private enum Commitment {
@@ -54,9 +57,11 @@ struct AuditExport: ParsableCommand {
   }
 
   /// The newest tenant heads that a head is over, with the proof of their entry.
-  private func commitment(_ storage: FileStorage, under head: SignedHead) throws -> (EntryProof, TenantHeads) {
+  private func commitment(
+    _ storage: FileStorage, _ epoch: EpochDescriptor, under head: SignedHead
+  ) throws -> (EntryProof, TenantHeads) {
     let (size, root) = (head.checkpoint.size, head.checkpoint.root)
-    let found = try log.make(storage) { (source) throws(ProofSource.Missing) -> Commitment? in
+    let found = try log.make(storage, epoch) { (source) throws(ProofSource.Missing) -> Commitment? in
       var sequence = size
       while sequence > 0 {
         sequence -= 1
@@ -83,9 +88,9 @@ struct AuditExport: ParsableCommand {
 
   /// Writes the tenant's entries, and gives how many there are, its place in the tree, and the way from there.
   private func write(
-    to file: OutputFile, _ storage: FileStorage, _ heads: TenantHeads
+    to file: OutputFile, _ log: LogReader, _ heads: TenantHeads
   ) throws -> (count: UInt64, index: UInt64, hashes: [Digest]) {
-    var reader = try LogReader(storage)
+    var reader = log
     let progress = try ProgressLine(total: reader.totalBytes(), label: "exporting")
     var histories = TenantHistories()
     var lines = HistoryLines(file, of: Array(tenant.utf8))
@@ -100,7 +105,7 @@ struct AuditExport: ParsableCommand {
     try lines.finish()
     guard histories.size == heads.size, histories.heads() == heads else {
       throw EvidenceFailure(
-        .tampered("the log's entries are not the histories that it commits to: see 'chatelaine audit verify'"), of: log.directory)
+        .tampered("the log's entries are not the histories that it commits to: see 'chatelaine audit verify'"), of: self.log.directory)
     }
     let name = Array(tenant.utf8)
     guard let (index, hashes) = histories.path(of: name.span) else {

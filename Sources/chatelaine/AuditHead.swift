@@ -12,6 +12,7 @@ struct AuditHead: ParsableCommand {
     discussion: evidenceCodesHelp)
 
   @OptionGroup var log: LogOption
+  @OptionGroup var epoch: EpochOption
 
   @Option(help: "Check it under this public key, or the one in this file.")
   var key: String?
@@ -21,7 +22,7 @@ struct AuditHead: ParsableCommand {
 
   func run() throws {
     let storage = try log.open()
-    let head = try newestHead(storage, key: key.map(readPublicKey), of: log.directory)
+    let head = try newestHead(storage, epoch.descriptor(in: storage), key: key.map(readPublicKey), of: log.directory)
     guard json else {
       print(String(decoding: head.note.encoded, as: UTF8.self), terminator: "")
       return
@@ -35,10 +36,16 @@ struct AuditHead: ParsableCommand {
   }
 }
 
-/// The newest head that lies beside a log; without a key, whoever signed it.
-func newestHead(_ storage: FileStorage, key: NoteKey?, of directory: String) throws -> SignedHead {
+/// The newest head of an epoch that lies beside a log; without a key, whoever signed it.
+func newestHead(
+  _ storage: FileStorage, _ epoch: EpochDescriptor, key: NoteKey?, of directory: String
+) throws -> SignedHead {
+  let number = epoch.epoch
   do {
-    let head = if let key { try KeptHeads(storage, key: key).newest } else { try KeptHeads.newestUnverified(storage) }
+    let head =
+      if let key { try KeptHeads(storage, key: key.named(for: epoch), epoch: number).newest } else {
+        try KeptHeads.newestUnverified(storage, epoch: number)
+      }
     guard let head else {
       throw Failure(.noInput, "\(directory): the log has no signed head: name a key in the configuration, log.signing-key")
     }
@@ -46,6 +53,14 @@ func newestHead(_ storage: FileStorage, key: NoteKey?, of directory: String) thr
   } catch let error as KeptHeads.Unusable {
     throw failure(of: error)
   } catch let error as StorageFailure { throw LogError.storage(error) }
+}
+
+extension NoteKey {
+  /// The same key under the name that it has in another epoch of its log; a key of another log stays what it is.
+  func named(for epoch: EpochDescriptor) -> NoteKey {
+    guard epoch.epochNumber(ofOrigin: name) != nil else { return self }
+    return NoteKey(name: epoch.origin, publicKey: publicKey)
+  }
 }
 
 /// Why the heads beside a log are of no use, as it ends a command.

@@ -14,9 +14,14 @@ struct AuditProve: ParsableCommand {
 /// Where a proof goes, and how the hashes for it are come by.
 struct ProofOptions: ParsableArguments {
   @OptionGroup var log: LogOption
+  @OptionGroup var epoch: EpochOption
 
   @Option(help: "Write to this file; without it, to standard output.")
   var out: String?
+
+  func newest(_ storage: FileStorage) throws -> SignedHead {
+    try newestHead(storage, epoch.descriptor(in: storage), key: nil, of: log.directory)
+  }
 
   func write(_ bytes: [UInt8]) throws {
     let file = try OutputFile(out, isSecret: false)
@@ -27,18 +32,19 @@ struct ProofOptions: ParsableArguments {
   /// Makes something with the log's `nodes`, and where that does not hold, with what the whole log gives.
   func make<Made>(
     _ storage: FileStorage, _ make: (inout ProofSource) throws(ProofSource.Missing) -> Made?
-  ) throws -> Made { try log.make(storage, make) }
+  ) throws -> Made { try log.make(storage, epoch.descriptor(in: storage), make) }
 }
 
 extension LogOption {
-  /// Makes something with the log's `nodes`, and where that does not hold, with what the whole log gives.
+  /// Makes something with the `nodes` of an epoch, and where that does not hold, with what the whole of it gives.
   func make<Made>(
-    _ storage: FileStorage, _ make: (inout ProofSource) throws(ProofSource.Missing) -> Made?
+    _ storage: FileStorage, _ epoch: EpochDescriptor,
+    _ make: (inout ProofSource) throws(ProofSource.Missing) -> Made?
   ) throws -> Made {
-    let files = try LogDirectory(storage)
+    let files = try LogDirectory(storage, epoch: epoch.epoch)
     var source = ProofSource(files)
     if let made = try? make(&source) { return made }
-    let progress = try ProgressLine(total: LogReader(storage).totalBytes(), label: "reading")
+    let progress = try ProgressLine(total: LogReader(storage, epoch: epoch.epoch).totalBytes(), label: "reading")
     var whole = try ProofSource(readingAll: files, progress: progress.advance)
     progress.finish()
     if let made = try? make(&whole) { return made }
@@ -67,7 +73,7 @@ struct ProveEntry: ParsableCommand {
 
   func run() throws {
     let storage = try options.log.open()
-    let head = try self.head.map(readHead) ?? newestHead(storage, key: nil, of: options.log.directory)
+    let head = try self.head.map(readHead) ?? options.newest(storage)
     let (size, root) = (head.checkpoint.size, head.checkpoint.root)
     guard sequence < size else {
       throw Failure(.noInput, "the head was signed over \(size) entries, and \(sequence) is not among them: wait for a later head, or name one")
@@ -102,7 +108,7 @@ struct ProveConsistency: ParsableCommand {
   func run() throws {
     let storage = try options.log.open()
     let old = try head(old, storage)
-    let new = try self.new.map { try head($0, storage) } ?? newestHead(storage, key: nil, of: options.log.directory)
+    let new = try self.new.map { try head($0, storage) } ?? options.newest(storage)
     let (from, to) = (old.checkpoint, new.checkpoint)
     guard from.origin.utf8.elementsEqual(to.origin.utf8) else { throw Failure(.usage, "the two heads are of different logs") }
     guard from.size <= to.size else {
@@ -124,8 +130,9 @@ extension ProveConsistency {
   /// A file's head, or the published one of so many entries.
   private func head(_ given: String, _ storage: FileStorage) throws -> SignedHead {
     guard let size = UInt64(given) else { return try readHead(given) }
+    let epoch = try options.epoch.descriptor(in: storage)
     do throws(StorageFailure) {
-      var list = try HeadListReader(storage)
+      var list = try HeadListReader(storage, epoch: epoch.epoch)
       while let head = try list?.next() {
         if head.checkpoint.size == size { return head }
       }

@@ -21,21 +21,30 @@ struct AuditReport: ParsableCommand {
 
   func run() throws {
     let file = try OutputFile(out, isSecret: false)
-    var reader = try LogReader(try log.open())
+    let storage = try log.open()
+    let epochs = try LogEpochs(storage)
+    var reader = try LogReader(storage, epoch: epochs.all[0].epoch)
+    var readings: [EpochReading] = []
     var summary = LogSummary()
+    let progress = try ProgressLine(total: epochs.totalBytes(storage), label: "reading")
     var histories = TenantHeadsCheck()
-    let progress = try ProgressLine(total: reader.totalBytes(), label: "reading")
     var result = ReportPage.Result.valid
     var failure: LogError?
     do throws(LogError) {
-      let end = try reader.readAvailable(
-        visit: { bytes in
-          histories.take(bytes)
-          if let entry = try? AuditEntry(parsing: bytes) { summary.add(entry) }
-        },
-        progress: progress.advance)
-      if case .torn(let count, _) = end.tail { result = .torn("\(count) bytes in \(end.segmentFile)") }
-      if reader.verifier.nextSequence == 0 { result = .empty }
+      for epoch in epochs.all {
+        reader = try LogReader(storage, epoch: epoch.epoch)
+        readings.append(
+          try reader.readLinked(
+            after: readings.last, liveIn: epoch == epochs.newest ? storage : nil,
+            visit: { _, bytes in
+              histories.take(bytes)
+              if let entry = try? AuditEntry(parsing: bytes) { summary.add(entry) }
+            }, progress: progress.advance))
+      }
+      if case .torn(let count, _)? = readings.last?.end.tail {
+        result = .torn("\(count) bytes in \(readings[readings.count - 1].end.segmentFile)")
+      }
+      if summary.entries == 0 { result = .empty }
       if let reason = histories.verdict.reason { result = .tampered(reason) }
     } catch {
       guard case .corrupt(let fault, let file) = error else { throw error }
@@ -45,11 +54,11 @@ struct AuditReport: ParsableCommand {
     }
     progress.finish()
     let page = ReportPage(
-      origin: "\(reader.epoch.name)/\(reader.epoch.logID.hex)/\(reader.epoch.epoch)", result: result, summary: summary,
-      entries: reader.verifier.nextSequence, root: reader.verifier.tree.root, lastLeaf: reader.verifier.previousLeaf)
+      origin: reader.epoch.origin, result: result, summary: summary, entries: summary.entries,
+      root: reader.verifier.tree.root, lastLeaf: reader.verifier.previousLeaf)
     try file.write(Array(page.html.utf8))
     try file.finish()
-    print("\(printable(out)): \(reader.verifier.nextSequence) entries")
+    print("\(printable(out)): \(summary.entries) entries")
     if let failure { throw failure }
     if histories.wrong != nil { throw EvidenceFailure(histories.verdict, of: log.directory) }
     if case .torn = result { throw ExitCode(2) }

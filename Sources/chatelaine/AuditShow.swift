@@ -12,6 +12,9 @@ struct AuditShow: ParsableCommand {
 
   @OptionGroup var log: LogOption
 
+  @Option(help: "Only this epoch of the log; without it, one after the other.")
+  var epoch: UInt32?
+
   @Option(help: "Only this tenant; `_service` for acts on the whole service.")
   var tenant: String?
 
@@ -78,8 +81,11 @@ struct AuditShow: ParsableCommand {
 
   func run() throws {
     signal(SIGPIPE, SIG_DFL)
-    var reader = try LogReader(try log.open())
-    var cursor = try self.cursor.map { try LogCursor($0, of: reader.epoch) }
+    let storage = try log.open()
+    let epochs = try epoch == nil ? LogEpochs(storage).all : [EpochOption.descriptor(epoch, in: storage)]
+    var cursor = try self.cursor.map { try LogCursor($0, of: epochs) }
+    var reader = try LogReader(storage, epoch: cursor?.epoch.epoch ?? epochs[0].epoch)
+    var next: EpochDescriptor?
     var selection = EntrySelection(self)
     let lines = EntryLines(json ? .json : format, host: host)
     var heading = cursor?.isNew ?? true ? lines.heading : nil
@@ -88,25 +94,31 @@ struct AuditShow: ParsableCommand {
       // why: what was read before a fault is shown too.
       defer { output.flush() }
       if let heading = heading.take() { output.append(heading) }
+      let number = reader.epoch.epoch
       let end = try reader.readAvailable(visit: { bytes in
         guard let entry = try? AuditEntry(parsing: bytes) else { return }
         // why: earlier entries tell which id a key of a name has.
         let isWanted = selection.takes(entry)
         guard cursor?.isPast(entry) ?? true, !selection.isFull else { return }
         let leafHash = AuditEntry.leafHash(bytes)
-        if isWanted { selection.add(lines.line(entry, leafHash: leafHash), to: output) }
+        if isWanted { selection.add(lines.line(entry, leafHash: leafHash, epoch: number), to: output) }
         cursor?.pass(entry, leafHash: leafHash)
       })
-      try cursor?.check(reader.verifier)
-      selection.end(output)
+      next = try epoch == nil ? LogEpochs(storage).all.first { $0.epoch > reader.epoch.epoch } : nil
+      try cursor?.check(reader.verifier, before: next, in: storage)
+      if next == nil { selection.end(output) }
       output.flush()
       if output.hasFailed { throw outputFailure }
       try cursor?.note()
+      if let next {
+        reader = try LogReader(storage, epoch: next.epoch)
+        continue
+      }
       if !follow, case .torn = end.tail {
         printError("chatelaine: the log ends in an interrupted write: \(end.segmentFile) at offset \(end.offset)")
       }
       if follow { usleep(200_000) }
-    } while follow && !selection.isFull
+    } while next != nil || follow && !selection.isFull
   }
 
   fileprivate var filter: EntryFilter {
@@ -181,9 +193,10 @@ private struct EntryLines {
 
   var heading: String? { shared?.heading }
 
-  func line(_ entry: AuditEntry, leafHash: Digest) -> String {
-    if let shared { return shared.line(entry, leafHash: leafHash, host: host) }
-    return format == .json ? JSON.object(entry.fields(leafHash: leafHash)).text : entry.line
+  func line(_ entry: AuditEntry, leafHash: Digest, epoch: UInt32) -> String {
+    if let shared { return shared.line(entry, leafHash: leafHash, host: host, epoch: epoch) }
+    guard format == .json else { return entry.line(epoch) }
+    return JSON.object([("epoch", .number(UInt64(epoch)))] + entry.fields(leafHash: leafHash)).text
   }
 }
 
@@ -244,9 +257,10 @@ private func parseTime(_ text: String) throws -> WallTime {
 // MARK: Printing
 
 extension AuditEntry {
-  var line: String {
+  /// With its place in an epoch.
+  func line(_ epoch: UInt32 = 1) -> String {
     var parts = [
-      "\(sequence)", wall.rfc3339, entryClass.word, operation.word, outcome.word,
+      placeText(epoch), wall.rfc3339, entryClass.word, operation.word, outcome.word,
       tenantText + (keyName.map { "/" + $0.rawValue } ?? ""),
     ]
     if keyVersion > 0 { parts.append("v\(keyVersion)") }

@@ -2,7 +2,6 @@ internal import ArgumentParser
 internal import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
 internal import ChatelaineVocabulary
-internal import Glibc
 
 /// `chatelaine audit verify`: recomputes every link, tree hash, trailer and seal from the raw bytes.
 struct AuditVerify: ParsableCommand {
@@ -15,7 +14,8 @@ struct AuditVerify: ParsableCommand {
       2 valid up to an interrupted write at the very end; 3 nothing to verify; 66 there is no log; 74 the files \
       cannot be read; 77 they may not be read; 78 a newer version wrote the place that is named. With --key also: 4 the \
       log ends before a signed head: it was cut off, or an old copy was put back; 5 it has other entries than a head was \
-      signed over; 6 the heads are of another key.
+      signed over; 6 the heads are of another key. Epochs of the log are verified one after the other; a loss that was \
+      acknowledged between two of them is named, and no fault.
       """)
 
   @OptionGroup var log: LogOption
@@ -48,35 +48,20 @@ struct AuditVerify: ParsableCommand {
 
   private func verify() throws {
     let storage = try log.open()
-    var reader = try LogReader(storage)
-    let heads = try key.map { try HeadsAgainstLog(storage, key: readPublicKey($0), kept: head) }
-    heads?.watch(&reader)
-    let progress = try ProgressLine(total: reader.totalBytes(), label: "verifying")
+    let epochs = try LogEpochs(storage)
+    let heads = try key.map { try HeadsOfEpochs(storage, epochs, key: readPublicKey($0), kept: head) }
+    let progress = try ProgressLine(total: epochs.totalBytes(storage), label: "verifying")
     var histories = TenantHeadsCheck()
-    let end = try readToEnd(&reader, storage, progress, &histories)
+    let readings = try epochs.readAll(
+      storage, prepare: { try heads?.watch(&$0) }, visit: { histories.take($1) }, progress: progress.advance)
     progress.finish()
-    let verifier = reader.verifier
-    var verdict = heads?.verdict(entries: verifier.nextSequence)
+    var verdict = try heads?.verdict(readings)
     if verdict ?? .valid == .valid, histories.wrong != nil { verdict = histories.verdict }
-    let report = VerifyReport(
-      epoch: reader.epoch, verifier: verifier, end: end, heads: heads, histories: histories, verdict: verdict)
+    let report = VerifyReport(readings: readings, heads: heads, histories: histories, verdict: verdict)
     print(json ? JSON.object(report.fields).text : report.lines)
     if let verdict, verdict != .valid { throw EvidenceFailure(verdict, of: log.directory) }
-    if case .torn = end.tail { throw ExitCode(2) }
-    if verifier.nextSequence == 0 { throw ExitCode(3) }
-  }
-
-  /// Where a service is writing, its frame under way looks torn for a moment: then look again.
-  private func readToEnd(
-    _ reader: inout LogReader, _ storage: FileStorage, _ progress: ProgressLine, _ histories: inout TenantHeadsCheck
-  ) throws -> LogReader.End {
-    var end = try reader.readAvailable(visit: { histories.take($0) }, progress: progress.advance)
-    for _ in 0..<20 {
-      guard case .torn = end.tail, storage.isBeingWritten else { return end }
-      usleep(50_000)
-      end = try reader.readAvailable(visit: { histories.take($0) }, progress: progress.advance)
-    }
-    return end
+    if case .torn = report.end.tail { throw ExitCode(2) }
+    if report.verifier.nextSequence == 0 { throw ExitCode(3) }
   }
 }
 
@@ -92,13 +77,17 @@ extension LogFault {
 
 /// What a verification found.
 private struct VerifyReport {
-  let epoch: EpochDescriptor
-  let verifier: ChainVerifier
-  let end: LogReader.End
+  /// Of every epoch, oldest first.
+  let readings: [EpochReading]
   /// Where signed heads were held against it, and what came of it.
-  let heads: HeadsAgainstLog?
+  let heads: HeadsOfEpochs?
   let histories: TenantHeadsCheck
   let verdict: EvidenceVerdict?
+
+  private var newest: EpochReading { readings[readings.count - 1] }
+  private var epoch: EpochDescriptor { newest.epoch }
+  var verifier: ChainVerifier { newest.reader.verifier }
+  var end: LogReader.End { newest.end }
 
   private var result: String {
     if let verdict, verdict != .valid { return verdict.word }
@@ -119,7 +108,12 @@ private struct VerifyReport {
         ("tornReason", .string(fault.sentence)),
       ]
     }
-    if let heads { fields += [("headsChecked", .number(heads.checked)), ("headEntries", .number(heads.newest))] }
+    if let heads {
+      fields += [
+        ("headsChecked", .number(heads.checked)), ("headEntries", .number(heads.newest)), ("headsLost", .number(heads.lost)),
+      ]
+    }
+    fields.append(("epochs", .array(readings.map { .object($0.fields) })))
     fields.append(("tenantHeadsChecked", .number(histories.checked)))
     if let wrong = histories.wrong { fields.append(("sequence", .number(wrong))) }
     if let reason = verdict?.reason { fields.append(("reason", .string(reason))) }
@@ -127,22 +121,55 @@ private struct VerifyReport {
   }
 
   var lines: String {
-    var lines = [
-      "log        \(epoch.name)/\(epoch.logID.hex)/\(epoch.epoch)",
+    var lines = ["log        \(epoch.origin)"] + readings.dropLast().map(\.line) + readings.compactMap(\.lossLine) + [
       "entries    \(verifier.nextSequence) in \(end.segment + 1) segments",
       "tree root  \(verifier.tree.root.hex)",
     ]
     if let heads { lines.append("heads      \(heads.checked) hold, the newest over \(heads.newest) entries") }
+    if let lost = heads?.lost, lost > 0 { lines.append("heads      \(lost) over entries that are lost") }
     if histories.checked > 0 { lines.append("histories  \(histories.checked) commitments to all tenants' histories hold") }
     if let verdict, verdict != .valid { return lines.joined(separator: "\n") }
     switch end.tail {
     case .clean:
-      lines.append(verifier.nextSequence == 0 ? "EMPTY: there is nothing to verify" : "VALID: every entry is as it was written")
+      lines.append(verifier.nextSequence == 0 ? "EMPTY: there is nothing to verify" : valid)
     case .torn(let count, let fault):
       let last = verifier.nextSequence == 0 ? "no entry" : "entry \(verifier.nextSequence - 1)"
       lines.append(
         "VALID up to \(last), then an interrupted write: \(count) bytes in \(end.segmentFile) at offset \(end.offset) (\(fault.sentence))")
     }
     return lines.joined(separator: "\n")
+  }
+  private var valid: String {
+    readings.count == 1
+      ? "VALID: every entry is as it was written"
+      : "VALID but for what is lost, which was acknowledged: every entry that is there is as it was written"
+  }
+}
+
+extension EpochReading {
+  /// An epoch that another one follows.
+  fileprivate var line: String {
+    let root = reader.verifier.tree.root.hex
+    guard case .torn(let count, _) = end.tail else { return "epoch \(epoch.epoch)    \(entries) entries, tree root \(root)" }
+    return "epoch \(epoch.epoch)    \(entries) entries, then an interrupted write of \(count) bytes, tree root \(root)"
+  }
+
+  fileprivate var lossLine: String? {
+    guard let link, let acknowledgement else { return nil }
+    let who = EntryText.escaped(acknowledgement.principal)
+    return "lost       \(link.lost.words): acknowledged by \(who) at \(acknowledgement.wall.rfc3339)"
+  }
+
+  fileprivate var fields: [(String, JSON)] {
+    var fields: [(String, JSON)] = [
+      ("epoch", .number(UInt64(epoch.epoch))), ("treeSize", .number(entries)),
+      ("treeRoot", .string(reader.verifier.tree.root.hex)),
+    ]
+    guard let link, let acknowledgement else { return fields }
+    fields += [
+      ("lost", .string(link.lost.text)), ("acknowledgedBy", .string(EntryText.escaped(acknowledgement.principal))),
+      ("acknowledgedAt", .string(acknowledgement.wall.rfc3339)),
+    ]
+    return fields
   }
 }

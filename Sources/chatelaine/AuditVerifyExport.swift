@@ -38,7 +38,7 @@ struct AuditVerifyExport: ParsableCommand {
       // why: what is printed is checked, too: the files may be others by now.
       (verdict, cover) = try self.verdict(under: key) { line in
         guard let entry = HistoryLine.decode(line), let parsed = try? AuditEntry(parsing: entry.span) else { return }
-        output.append(parsed.line)
+        output.append(parsed.line())
       }
       output.flush()
       if output.hasFailed { throw outputFailure }

@@ -4,8 +4,8 @@ internal import ChatelaineExits
 internal import ChatelaineVocabulary
 internal import Synchronization
 
-/// Holds signed heads against a log while it is read: one that was kept elsewhere, the newest beside the log, and every
-/// published one.
+/// Holds signed heads against an epoch of a log while it is read: one that was kept elsewhere, the newest beside the log,
+/// and every published one.
 final class HeadsAgainstLog: TreeWatch {
   private struct State {
     /// Ascending.
@@ -13,26 +13,26 @@ final class HeadsAgainstLog: TreeWatch {
     var list: HeadListReader?
     var published: SignedHead?
     var checked: UInt64 = 0
+    var lost: UInt64 = 0
     var newest: UInt64 = 0
     var verdict: EvidenceVerdict?
   }
 
   private let key: NoteKey
+  private let epoch: EpochDescriptor
   private let state: Mutex<State>
 
-  /// `kept` is a file with a head.
-  init(_ storage: FileStorage, key: NoteKey, kept: String?) throws {
+  /// `kept` is a head of this epoch, and its file.
+  init(_ storage: FileStorage, _ epoch: EpochDescriptor, key: NoteKey, kept: (head: SignedHead, name: String)?) throws {
     self.key = key
+    self.epoch = epoch
     var few: [(head: SignedHead, name: String)] = []
-    if let kept {
-      let head = try readHead(kept)
-      if let fault = head.fault(under: key, called: "the kept head") { throw EvidenceFailure(fault, of: kept) }
-      few.append((head, kept))
-    }
+    if let kept { few.append(kept) }
+    let name = LogNames.head(epoch.epoch)
     let list: HeadListReader?
     do {
-      list = try HeadListReader(storage)
-      if let own = try KeptHeads(storage, key: key).newest { few.append((own, LogNames.head)) }
+      list = try HeadListReader(storage, epoch: epoch.epoch)
+      if let own = try KeptHeads(storage, key: key, epoch: epoch.epoch).newest { few.append((own, name)) }
     } catch let error as KeptHeads.Unusable {
       throw failure(of: error)
     } catch let error as StorageFailure { throw LogError.storage(error) }
@@ -56,7 +56,7 @@ final class HeadsAgainstLog: TreeWatch {
         state.few.removeFirst()
       }
       while let head = state.published, head.checkpoint.size == size {
-        compare(head, LogNames.heads, root, &state)
+        compare(head, LogNames.heads(epoch.epoch), root, &state)
         advance(&state)
       }
       return next(state)
@@ -92,18 +92,32 @@ final class HeadsAgainstLog: TreeWatch {
     } catch { state.verdict = state.verdict ?? .tampered("heads cannot be read: \(error.reason)") }
   }
 
-  /// What all of them come to, once the log was read to its end.
-  func verdict(entries: UInt64) -> EvidenceVerdict {
+  /// What all of them come to, once the epoch was read to its end. `acknowledged` is the last entry whose loss the next
+  /// epoch takes note of.
+  func verdict(entries: UInt64, acknowledged: LogPlace?) -> EvidenceVerdict {
     state.withLock { state in
+      while let head = state.published, state.verdict == nil, isAcknowledged(head, acknowledged) {
+        state.lost += 1
+        advance(&state)
+      }
       if let verdict = state.verdict { return verdict }
-      let missing = state.few.map { ($0.head.checkpoint.size, $0.name) }
-        + (state.published.map { [($0.checkpoint.size, LogNames.heads)] } ?? [])
+      state.lost += UInt64(state.few.count { isAcknowledged($0.head, acknowledged) })
+      let missing = state.few.filter { !isAcknowledged($0.head, acknowledged) }.map { ($0.head.checkpoint.size, $0.name) }
+        + (state.published.map { [($0.checkpoint.size, LogNames.heads(epoch.epoch))] } ?? [])
       guard let (size, name) = missing.max(by: { $0.0 < $1.0 }) else { return .valid }
       return .truncated(
         "the log has \(entries) entries, and the head in \(name) was signed over \(size): entries \(entries) to \(size - 1) were cut off, or an old copy was put back")
     }
   }
 
+  private func isAcknowledged(_ head: SignedHead, _ last: LogPlace?) -> Bool {
+    guard let last, head.checkpoint.size >> 48 == 0 else { return false }
+    return LogPlace(epoch: epoch.epoch, sequence: head.checkpoint.size) <= LogPlace(epoch: last.epoch, sequence: last.sequence + 1)
+      || last.epoch > epoch.epoch
+  }
+
+  /// Over entries that are lost, which was acknowledged: nothing shows more of them.
+  var lost: UInt64 { state.withLock { $0.lost } }
   var checked: UInt64 { state.withLock { $0.checked } }
   var newest: UInt64 { state.withLock { $0.newest } }
 }

@@ -14,7 +14,7 @@ struct LogCursor {
   private static let byteCountMax = 1024
 
   private let path: String
-  private let epoch: EpochDescriptor
+  private(set) var epoch: EpochDescriptor
   private var next: UInt64 = 0
   private var leaf: Digest
   /// Of the entry before `next`, as the log has it now.
@@ -24,19 +24,20 @@ struct LogCursor {
   /// Nothing was printed with it before.
   private(set) var isNew: Bool
 
-  init(_ path: String, of epoch: EpochDescriptor) throws(Failure) {
+  /// `epochs` are those of the log that are to be printed, oldest first.
+  init(_ path: String, of epochs: [EpochDescriptor]) throws(Failure) {
     self.path = path
-    self.epoch = epoch
-    leaf = epoch.hash
+    epoch = epochs[0]
+    leaf = epochs[0].hash
     isNew = unsafe access(path, F_OK) != 0 && errno == ENOENT
     guard !isNew else { return }
     let words = try Self.words(path)
     guard words.count == 5, words[0] == Self.firstWord, let next = UInt64(words[3]), let leaf = Digest(hex: words[4])
     else { throw Failure(.data, "\(printable(path)): this is no cursor of the log's: name another file, or remove it") }
-    guard words[1] == epoch.logID.hex, words[2] == "\(epoch.epoch)" else {
+    guard words[1] == epoch.logID.hex, let epoch = epochs.first(where: { words[2] == "\($0.epoch)" }) else {
       throw Failure(.data, "\(printable(path)): this cursor is of another log (\(words[1])): use it with that log")
     }
-    (self.next, self.leaf) = (next, leaf)
+    (self.next, self.leaf, self.epoch) = (next, leaf, epoch)
   }
 
   private static func words(_ path: String) throws(Failure) -> [String] {
@@ -53,9 +54,35 @@ struct LogCursor {
   /// This entry is printed, or was not asked for.
   mutating func pass(_ entry: AuditEntry, leafHash: Digest) { printed = (entry.sequence + 1, leafHash) }
 
-  /// Once the log is read to its end.
-  mutating func check(_ verifier: ChainVerifier) throws(Failure) {
+  /// Once an epoch is read to its end. With another one behind it, goes on there: what it had seen beyond this end is
+  /// lost, and the first entry of that epoch says so.
+  mutating func check(
+    _ verifier: ChainVerifier, before following: EpochDescriptor?, in storage: FileStorage
+  ) throws {
     if verifier.nextSequence == next, found == nil { found = verifier.previousLeaf }
+    if found == nil, let following, try isAcknowledged(verifier, following, storage) {
+      printError(
+        "chatelaine: entries \(verifier.nextSequence) to \(next - 1) of epoch \(epoch.epoch), which \(printable(path)) has seen, are lost: that was acknowledged")
+    } else {
+      try check()
+    }
+    guard let following else { return }
+    (epoch, next, leaf, found) = (following, 0, following.hash, nil)
+    printed = (0, following.hash)
+  }
+
+  private func isAcknowledged(
+    _ verifier: ChainVerifier, _ following: EpochDescriptor, _ storage: FileStorage
+  ) throws -> Bool {
+    var source = ProofSource(try LogDirectory(storage, epoch: following.epoch))
+    let bytes = (try? source.entry(0)) ?? []
+    guard let entry = try? AuditEntry(parsing: bytes.span), let link = EpochLink(entry), link.size == verifier.nextSequence,
+      let last = link.lost.entries?.upperBound
+    else { return false }
+    return last.epoch > epoch.epoch || last.sequence + 1 >= next
+  }
+
+  private func check() throws(Failure) {
     guard let found else {
       throw Failure(
         .data,

@@ -44,11 +44,12 @@ struct SigningKeyShow: ParsableCommand {
   var file: String
 
   @OptionGroup var log: LogOption
+  @OptionGroup var epoch: EpochOption
   @OptionGroup var closing: ClosingOptions
 
   func run() throws {
     let key = try SigningKey.load(file)
-    let epoch = try LogDirectory(log.open()).epoch
+    let epoch = try epoch.descriptor(in: log.open())
     print(NoteKey(name: epoch.origin, publicKey: key.publicKey).text)
   }
 }

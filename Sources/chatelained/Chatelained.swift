@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import CWipingFree
+internal import ChatelaineAuditTrail
 internal import ChatelaineConfiguration
 internal import ChatelaineCustody
 internal import ChatelaineExits
@@ -36,6 +37,12 @@ internal import Glibc
   @Flag(help: "Check and end.")
   var check = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Go on without what is lost, as the refusal of a start names it: log, store or heads of different times. Ends when it is noted.",
+      valueName: "lost"))
+  var acknowledgeRollback: String?
+
   static func main() {
     Signals.hold()
     do {
@@ -55,14 +62,20 @@ internal import Glibc
   }
 
   private func run(_ settings: ServiceConfiguration, _ measures: [Measure]) throws {
-    if check { Signals.release() } else { Signals.endAtStop() }
+    if check || acknowledgeRollback != nil { Signals.release() } else { Signals.endAtStop() }
     if accepts(exampleKeysOf: settings) { printError(Keyring.exampleWarning) }
     try checkPlaces(settings)
     try checkThreads(settings)
-    if check { try runCheck(settings, measures) } else { try serve(settings, measures) }
+    if check { return try runCheck(settings, measures) }
+    guard let text = acknowledgeRollback, let lost = LostRange(text) else { return try serve(settings, measures) }
+    try runAcknowledge(lost, settings)
   }
 
   func validate() throws {
+    guard acknowledgeRollback == nil || !check else { throw ValidationError("--check changes nothing: give one of the two.") }
+    guard acknowledgeRollback.map({ LostRange($0) != nil }) ?? true else {
+      throw ValidationError("Give --acknowledge-rollback what a start names as lost, such as log:1/104-1/119,9f3c21ab.")
+    }
     guard passphraseDescriptor ?? 0 >= 0 else { throw ValidationError("A file descriptor is not negative.") }
   }
 

@@ -1,5 +1,6 @@
 internal import ChatelaineAccessPolicy
 internal import ChatelaineAuditLog
+internal import ChatelaineAuditTrail
 internal import ChatelaineConfiguration
 internal import ChatelaineCustody
 internal import ChatelaineDoors
@@ -21,6 +22,7 @@ extension Chatelained {
       "policy   \(policy.rules.count) rules\(policy.combinedRoles ? ", roles may be combined: for trying things out" : "")"
     )
     let found = try openKeyring(settings)
+    let heads = try headSettings(settings)
     let storage: FileStorage
     do throws(StorageFailure) {
       storage = try FileStorage(path: settings.log.directory, for: .checking)
@@ -30,9 +32,11 @@ extension Chatelained {
     // why: who connects to a service manager's socket starts the service.
     try checkSockets([settings.dataSocket, settings.adminSocket].map { DoorSocket($0) }, asking: false)
     let (report, keyring) = try withKeyring(found) { keyring in
-      try KeyService.check(
-        storePath: settings.store, log: storage, masterKeys: keyring.keys, refusedFiles: keyring.refused,
-        keyringPath: settings.keyring.directory)
+      try tellingOfRollback(settings, keyring, heads, storage) {
+        try KeyService.check(
+          storePath: settings.store, log: storage, masterKeys: keyring.keys, refusedFiles: keyring.refused,
+          keyringPath: settings.keyring.directory, heads: heads)
+      }
     }
     let keys = keyring.keys
     print(
@@ -66,6 +70,8 @@ extension Chatelained {
     if case .torn(let count, _) = report.logEnd.tail {
       print("log      ends in an interrupted write of \(count) bytes: the next start mends it")
     }
+    if let heads = report.heads { print("heads    \(heads) hold") }
+    for lost in report.acknowledged { print("log      a loss was acknowledged: \(lost.words)") }
     for fault in report.masters.faults {
       print("keyring  version \(fault.version) is not used: \(fault.sentence)")
     }

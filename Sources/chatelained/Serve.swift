@@ -74,7 +74,7 @@ extension Chatelained {
     tellOperator("stopped", [])
   }
 
-  private func confineFiles(_ settings: ServiceConfiguration, _ keyring: KeyringContents) -> Measure {
+  func confineFiles(_ settings: ServiceConfiguration, _ keyring: KeyringContents) -> Measure {
     let writable = [settings.store, settings.dataSocket.path, settings.adminSocket.path].map(directoryAbove)
     let readable = [directoryAbove(settings.policy), settings.keyring.directory, "/etc", "/usr", "/lib", "/lib64", "/proc"]
     return Hardening.confineFiles(
@@ -93,32 +93,24 @@ extension Chatelained {
     _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ heads: HeadSettings?, _ policy: AccessPolicy,
     _ policyFile: [UInt8], sockets: [DoorSocket]
   ) throws -> (KeyService, StartReport) {
-    let storage: FileStorage
-    do throws(StorageFailure) {
-      storage = try FileStorage(path: settings.log.directory, exclusively: true)
-    } catch { throw StartError.log(.storage(error)) }
-    // why: before anything is written; what a start notes stays in the log.
-    let name: String
-    do throws(LogError) { name = try LogDirectory(storage).epoch.name } catch { throw StartError.log(error) }
-    try checkName(settings, of: name)
+    let storage = try openLog(settings)
     try checkSockets(sockets, asking: true)
-    var options = LogOptions()
-    options.segmentBytes = settings.log.segmentBytes
-    options.firstSegmentBytes = settings.log.firstSegmentBytes
     let place = KeyringPlace(
       path: settings.keyring.directory, rules: .init(insecureExampleKeys: accepts(exampleKeysOf: settings)))
-    return try KeyService.open(
-      storePath: settings.store, log: storage, options: options, masterKeys: keyring.keys,
-      refusedFiles: keyring.refused, policy: policy, policyFile: policyFile,
-      keyring: ServiceKeyring(place, makesVersions: makesVersions(settings, keyring)), heads: heads,
-      onPoisoned: Self.endAfterFailedSync, onRefusing: Self.tellOfRefusing
-    ) { fault in
-      tellOperator("fault", [("times", "\(fault.times)"), ("what", fault.sentence)])
+    return try tellingOfRollback(settings, keyring, heads, storage) {
+      try KeyService.open(
+        storePath: settings.store, log: storage, options: LogOptions(settings), masterKeys: keyring.keys,
+        refusedFiles: keyring.refused, policy: policy, policyFile: policyFile,
+        keyring: ServiceKeyring(place, makesVersions: makesVersions(settings, keyring)), heads: heads,
+        onPoisoned: Self.endAfterFailedSync, onRefusing: Self.tellOfRefusing
+      ) { fault in
+        tellOperator("fault", [("times", "\(fault.times)"), ("what", fault.sentence)])
+      }
     }
   }
 
   /// The key that signs the log's heads is read before files are confined, and kept.
-  private func headSettings(_ settings: ServiceConfiguration) throws(SigningKeyError) -> HeadSettings? {
+  func headSettings(_ settings: ServiceConfiguration) throws(SigningKeyError) -> HeadSettings? {
     guard let path = settings.log.signingKey else { return nil }
     let key = try SigningKey.load(path, insecureExampleKeys: accepts(exampleKeysOf: settings))
     return HeadSettings(key: key, anchor: settings.log.anchor) { problem in

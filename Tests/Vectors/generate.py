@@ -270,7 +270,8 @@ ENTRY_FIXED = [
     ("keyId", 16, bytes), ("keyVersion", 4, int), ("masterVersion", 4, int), ("storeGeneration", 8, str),
     ("door", 1, int), ("principalKind", 1, int),
 ]
-DETAIL_WIDTH = {1: 32, 2: 8, 3: 32, 4: 32, 5: 8, 6: 8, 7: 8, 8: 8, 11: 4, 12: 1, 14: 32, 20: 8, 21: 32}  # 9 and 10 are text
+# 9, 10, 26 and 27 are text
+DETAIL_WIDTH = {1: 32, 2: 8, 3: 32, 4: 32, 5: 8, 6: 8, 7: 8, 8: 8, 11: 4, 12: 1, 14: 32, 20: 8, 21: 32, 24: 8, 25: 32}
 NAME = re.compile(rb"[a-z0-9][a-z0-9._-]{0,63}\Z")
 EMPTY_ENTRY = dict(
     {n: (bytes(w) if k is bytes else 0) for n, w, k in ENTRY_FIXED}, version=1, **{"class": 1}, tenant=b"_service", keyName=b"",

@@ -118,9 +118,16 @@ def main():
             check(not starts(house), "so does a start")
         shutil.copy(house.place + "/kept", segment)
         check(relink(segment, other_pid([last + 3])) == 1, "an entry behind the store's last change is changed")
+        code, text = check_of(house)
+        check(code == 65 and "signed over" in text, "a signed head finds it, in a check too: %d %s" % (code, text))
+        for name in ("head", "heads"):
+            os.rename(house.log + "/" + name, house.place + "/" + name)
         check(check_of(house)[0] == 0, "the control, and the stated limit: the key store does not know of it")
+        for name in ("head", "heads"):
+            os.rename(house.place + "/" + name, house.log + "/" + name)
         shutil.copy(house.place + "/kept", segment)
 
+        # MUST: EPOCH-4
         with open(house.log + "/epoch-000001", "rb") as file:
             descriptor = bytearray(file.read())
         descriptor[24:28], descriptor[36:68] = b"\0\0\0\2", b"A" * 32
