@@ -29,7 +29,8 @@ extension ChatelaineConnection {
     }
     let file = try await ask(.entry(sequence: receipt.sequence), options).bytes
     if Self.isEvidence(file, of: receipt.sequence, leaf, under: watch.key.key) { return file }
-    let alarm = LogAlarm(.receipt, nil, file)
+    let isOfKey = HeadJudgement.origin(ofProof: file)?.utf8.elementsEqual(watch.key.key.name.utf8) ?? true
+    let alarm = LogAlarm(isOfKey ? .receipt : .otherEpoch, nil, file)
     _ = await watch.onAlarm(alarm)
     throw ClientError(alarm)
   }

@@ -45,6 +45,12 @@ enum HeadJudgement: Equatable {
     return proof.verdict(of: key) == .valid ? .newer(found) : .alarm(LogAlarm(.forked, bytes, reply.bytes), found)
   }
 
+  /// Of which log and epoch a proof says it is.
+  static func origin(ofProof bytes: [UInt8]) -> String? {
+    guard let proof = try? Proof(parsing: bytes), case .entry(let entry) = proof else { return nil }
+    return entry.head.checkpoint.origin
+  }
+
   static func head(_ bytes: [UInt8]) -> SignedHead? { try? SignedHead(parsing: bytes.span) }
 }
 

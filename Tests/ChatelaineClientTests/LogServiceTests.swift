@@ -38,7 +38,7 @@ struct LogServiceTests {
     let keyless = try await ChatelaineConnection.connect(path: service.dataSocket, expecting: .sameUserAsCaller)
     #expect(await Self.error { try await keyless.evidence(for: first) }?.code == .invalidLogKey)
     await keyless.close()
-    let stranger = try await Self.connect(service, LogWatch(key: LogKey(SignedLog().key.text)))
+    let stranger = try await Self.connect(service, LogWatch(key: LogKey(SignedLog().keyText)))
     #expect(await Self.error { try await stranger.evidence(for: first) }?.code == .invalidLogKey)
     await stranger.close()
     await connection.close()

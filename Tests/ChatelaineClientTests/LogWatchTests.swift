@@ -19,7 +19,7 @@ struct LogWatchTests {
   ) async throws -> Outcome {
     let server = try await ScriptedServer { request, _ in .bytes(Frames.answer(request.stream, found, hashes)) }
     let (heads, told) = (MemoryHeads(kept), Told())
-    let watch = LogWatch(key: try key ?? LogKey(SignedLog().key.text), heads: heads) { alarm in
+    let watch = LogWatch(key: try key ?? LogKey(SignedLog().keyText), heads: heads) { alarm in
       told.kinds.withLock { $0.append(alarm.kind) }
       return answer
     }
@@ -79,7 +79,7 @@ struct LogWatchTests {
     #expect(cut.alarm?.missing == 11..<20)
     var later = log
     later.epoch = 2
-    let epoch = try await Self.outcome(later.head(12), kept: log.head(20), key: LogKey(later.key.text))
+    let epoch = try await Self.outcome(later.head(12), kept: log.head(20), key: LogKey(later.keyText))
     #expect(epoch.alarm?.kind == .otherEpoch && epoch.alarm?.missing == 12..<20)
   }
 
@@ -105,7 +105,7 @@ struct LogWatchTests {
     later.epoch = 2
     let unknown = try await Self.outcome(later.head(12), kept: log.head(20), answer: .accept)
     #expect(unknown.code == .logAlarm && unknown.kept == log.head(20), "not without the new epoch's key")
-    let known = try await Self.outcome(later.head(12), kept: log.head(20), key: LogKey(later.key.text), answer: .accept)
+    let known = try await Self.outcome(later.head(12), kept: log.head(20), key: LogKey(later.keyText), answer: .accept)
     #expect(known.code == nil && known.kept == later.head(12))
   }
 
@@ -120,7 +120,7 @@ struct LogWatchTests {
       }
       var options = ConnectionOptions()
       options.timeout = .milliseconds(350)
-      let watch = LogWatch(key: try LogKey(SignedLog().key.text), heads: MemoryHeads(nil))
+      let watch = LogWatch(key: try LogKey(SignedLog().keyText), heads: MemoryHeads(nil))
       await #expect(throws: ClientError.self) {
         do throws(ClientError) {
           _ = try await ChatelaineConnection.connect(
@@ -137,9 +137,9 @@ struct LogWatchTests {
 
   @Test("A text that is no public key is none")
   func keys() {
-    for text in ["", "a+b", SignedLog().key.text.replacing("+", with: "-"), SignedLog().key.text + "A"] {
+    for text in ["", "a+b", SignedLog().keyText.replacing("+", with: "-"), SignedLog().keyText + "A"] {
       #expect(throws: ClientError.self) { try LogKey(text) }
     }
-    #expect(throws: Never.self) { try LogKey(" \(SignedLog().key.text)\n") }
+    #expect(throws: Never.self) { try LogKey(" \(SignedLog().keyText)\n") }
   }
 }

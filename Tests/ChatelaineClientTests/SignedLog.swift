@@ -17,6 +17,8 @@ struct SignedLog {
     return NoteKey(name: "vectors/\(Self.logID)/\(epoch)", publicKey: publicKey)
   }
 
+  var keyText: String { key.text }
+
   func head(_ size: Int) -> [UInt8] {
     let seed = self.seed
     let signer = NoteSigner(key: key) { text in seed.span.withRawSpan { Ed25519.sign(text.span, seed: $0) } }
