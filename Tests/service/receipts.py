@@ -52,14 +52,14 @@ def proofs(check):
         work(data, 150)
         for call in [calls[0], calls[255], calls[-1]]:
             reply = covered(data, call.sequence)
-            leaf = call.receipt[4].hex()
+            leaf = call.receipt[4]
             check(reply.ok and evidence.verdict(reply[1], key, leaf) == "valid", "the proof of a receipt: %s" % reply.sentence)
             check(b"extra" not in reply[1] and len(reply[1]) < 2048, "the entry is not given")
-            other = calls[3].receipt[4].hex()
+            other = calls[3].receipt[4]
             check(evidence.verdict(reply[1], key, other) == "tampered", "the control: another's leaf hash")
             place = write(os.path.join(house.place, "proof"), reply[1])
-            check(audit("check-proof", place, "--key", key, "--leaf", leaf)[0] == 0, "check-proof takes it")
-            check(audit("check-proof", place, "--key", key, "--leaf", other)[0] == 65, "the control: check-proof")
+            check(audit("check-proof", place, "--key", key, "--leaf", leaf.hex())[0] == 0, "check-proof takes it")
+            check(audit("check-proof", place, "--key", key, "--leaf", other.hex())[0] == 65, "the control: check-proof")
         check(data.prove_entry(0).ok, "the log's first entry")
         newer = data.get_head(size_of(first[1]))
         proof = grown(first[1], newer)
