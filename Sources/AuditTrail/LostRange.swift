@@ -8,14 +8,14 @@ package import ChatelaineVocabulary
 /// acknowledges what has changed since.
 package struct LostRange: Equatable, Sendable {
   /// Entries of the log: from the first that is not there to the last that is known of.
-  package let entries: ClosedRange<LogPlace>?
+  package let entries: ClosedRange<EntryPlace>?
   /// Generations of the store: from the one behind its own to the last that the log names.
   package let generations: ClosedRange<UInt64>?
   /// 8 hexadecimal digits.
   package let check: String
 
   /// `state` is every byte that the two ranges were reckoned from.
-  package init(entries: ClosedRange<LogPlace>?, generations: ClosedRange<UInt64>?, of state: [UInt8]) {
+  package init(entries: ClosedRange<EntryPlace>?, generations: ClosedRange<UInt64>?, of state: [UInt8]) {
     self.entries = entries
     self.generations = generations
     let hash = SHA256.hash(Array("chatelaine/v1/lost-range".utf8) + [0] + state)
@@ -30,11 +30,11 @@ package struct LostRange: Equatable, Sendable {
     guard let check = parts.popLast(), check.utf8.count == Self.checkLength,
       check.utf8.allSatisfy("0123456789abcdef".utf8.contains)
     else { return nil }
-    var entries: ClosedRange<LogPlace>?
+    var entries: ClosedRange<EntryPlace>?
     var generations: ClosedRange<UInt64>?
     for part in parts {
       if part.hasPrefix("log:") {
-        entries = Self.range(part.dropFirst(4)) { LogPlace($0) }
+        entries = Self.range(part.dropFirst(4)) { EntryPlace($0) }
       } else if part.hasPrefix("store:") {
         generations = Self.range(part.dropFirst(6)) { UInt64($0) }
       }

@@ -41,7 +41,7 @@ extension KeyService {
       leaf = try LogWriter.prepareEpoch(epoch, beginningWith: intent, in: storage, options: options)
     } catch { throw .log(error) }
     let store = try opened(examined)
-    let disabled = try rebase(store, to: LogPlace(epoch: epoch.epoch, sequence: 0), leaf, rollback)
+    let disabled = try rebase(store, to: EntryPlace(epoch: epoch.epoch, sequence: 0), leaf, rollback)
     let done = store.storeRow
     do throws(KeyStoreError) { try store.close() } catch { throw .store(error) }
     try nameAcknowledgedEpoch(of: done, in: storage)
@@ -68,7 +68,7 @@ extension KeyService {
 
   private static func epoch(after rollback: Rollback, _ clock: LogClock) throws(StartError) -> EpochDescriptor {
     let before = rollback.newest
-    guard LogPlace.isEpoch(rollback.number),
+    guard EntryPlace.isEpoch(rollback.number),
       let epoch = try? EpochDescriptor(
         logID: before.logID, epoch: rollback.number, created: clock.wall(), previous: before.hash, name: before.name)
     else { throw .otherEpoch(store: rollback.number, log: before.epoch) }
@@ -77,7 +77,7 @@ extension KeyService {
 
   /// The one transaction that decides.
   private static func rebase(
-    _ store: KeyStore, to place: LogPlace, _ leaf: Digest, _ rollback: Rollback
+    _ store: KeyStore, to place: EntryPlace, _ leaf: Digest, _ rollback: Rollback
   ) throws(StartError) -> [(tenant: TenantID, key: KeyName)] {
     var disabled: [(tenant: TenantID, key: KeyName)] = []
     do throws(KeyStoreError) {

@@ -199,8 +199,8 @@ package final class KeyService: Sendable {
   }
 
   /// Where the log has an entry that this service wrote.
-  func place(of entry: AppendedEntry) -> LogPlace {
-    LogPlace(epoch: log.head.epoch.epoch, sequence: entry.sequence)
+  func place(of entry: AppendedEntry) -> EntryPlace {
+    EntryPlace(epoch: log.head.epoch.epoch, sequence: entry.sequence)
   }
 
   /// why: after a failed commit nobody knows whether it is on disk; the next start finds out from the intent that the

@@ -21,7 +21,7 @@ package struct Rollback: Sendable {
 
 /// A change of the key store, as the log has it.
 package struct LostChange: Equatable, Sendable {
-  package let place: LogPlace
+  package let place: EntryPlace
   package let wall: WallTime
   package let operation: Operation
   package let tenant: TenantID?
@@ -79,7 +79,7 @@ extension LostChange {
       let entry = try? AuditEntry(parsing: bytes), entry.outcome == .ok, entry.detail(.intentSequence) != nil
     else { return nil }
     self.init(
-      place: LogPlace(epoch: epoch, sequence: entry.sequence), wall: entry.wall, operation: entry.operation,
+      place: EntryPlace(epoch: epoch, sequence: entry.sequence), wall: entry.wall, operation: entry.operation,
       tenant: entry.tenant, keyName: entry.keyName, generation: entry.storeGeneration)
   }
 }
@@ -118,8 +118,8 @@ extension KeyService {
   /// From the log's end to the last entry that store or heads name.
   private static func lostEntries(
     _ store: StoreHeadRow, _ log: WholeLog, _ signed: SignedHeads?
-  ) throws(StartError) -> ClosedRange<LogPlace>? {
-    let end = LogPlace(epoch: log.newest.epoch, sequence: log.entries)
+  ) throws(StartError) -> ClosedRange<EntryPlace>? {
+    let end = EntryPlace(epoch: log.newest.epoch, sequence: log.entries)
     if store.logPlace.epoch == end.epoch, store.logPlace < end { try matchNamed(store, with: log.history) }
     let known = [store.logPlace] + (signed?.places.map(\.place) ?? [])
     guard let last = known.max(), last >= end else { return nil }

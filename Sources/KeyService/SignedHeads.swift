@@ -74,7 +74,7 @@ struct SignedHeads {
   /// An anchor counts where the key signed it: anybody who can write there could else stop the service.
   private static func anchored(_ settings: HeadSettings, _ epoch: EpochDescriptor) -> (UInt32, FoundHead)? {
     guard let path = settings.anchor, let bytes = try? AnchorFile.read(path), let head = try? SignedHead(parsing: bytes.span),
-      let number = epoch.epochNumber(ofOrigin: head.checkpoint.origin), LogPlace.isEpoch(number),
+      let number = epoch.epochNumber(ofOrigin: head.checkpoint.origin), EntryPlace.isEpoch(number),
       head.verdict(of: NoteKey(name: head.checkpoint.origin, publicKey: settings.key.publicKey)) == .valid
     else { return nil }
     return (number, FoundHead(head, in: path))
@@ -84,12 +84,12 @@ struct SignedHeads {
   var count: Int { found.count + later.count }
 
   /// The place of the last entry that each was signed over, and its note.
-  var places: [(place: LogPlace, note: [UInt8])] {
+  var places: [(place: EntryPlace, note: [UInt8])] {
     let all = found.map { (epoch.epoch, $0) } + later.map { ($0.epoch, $0.head) }
     return all.compactMap { epoch, found in
       let size = found.head.checkpoint.size
       guard size > 0, size >> 48 == 0 else { return nil }
-      return (LogPlace(epoch: epoch, sequence: size - 1), found.head.note.encoded)
+      return (EntryPlace(epoch: epoch, sequence: size - 1), found.head.note.encoded)
     }
   }
 

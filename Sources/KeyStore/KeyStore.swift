@@ -15,7 +15,7 @@ package final class KeyStore: Sendable {
     package let root: Digest
     /// The intent entry of the last change: `logPlace`, in one number.
     package let logSequence: UInt64
-    package var logPlace: LogPlace { LogPlace(stored: logSequence) }
+    package var logPlace: EntryPlace { EntryPlace(stored: logSequence) }
     package let logLeafHash: Digest
 
     init(_ row: StoreHeadRow) {

@@ -227,7 +227,7 @@ package struct StoreHeadRow: Equatable, StoreRow {
   package internal(set) var root: Digest
   /// The intent entry of the last change: `logPlace`, in one number.
   package internal(set) var logSequence: UInt64
-  package var logPlace: LogPlace { LogPlace(stored: logSequence) }
+  package var logPlace: EntryPlace { EntryPlace(stored: logSequence) }
   package internal(set) var logLeafHash: Digest
   package let keyringID: Identifier
   package internal(set) var primaryMasterVersion: UInt32

@@ -94,7 +94,7 @@ final class HeadsAgainstLog: TreeWatch {
 
   /// What all of them come to, once the epoch was read to its end. `acknowledged` is the last entry whose loss the next
   /// epoch takes note of.
-  func verdict(entries: UInt64, acknowledged: LogPlace?) -> EvidenceVerdict {
+  func verdict(entries: UInt64, acknowledged: EntryPlace?) -> EvidenceVerdict {
     state.withLock { state in
       while let head = state.published, state.verdict == nil, isAcknowledged(head, acknowledged) {
         state.lost += 1
@@ -110,9 +110,9 @@ final class HeadsAgainstLog: TreeWatch {
     }
   }
 
-  private func isAcknowledged(_ head: SignedHead, _ last: LogPlace?) -> Bool {
+  private func isAcknowledged(_ head: SignedHead, _ last: EntryPlace?) -> Bool {
     guard let last, head.checkpoint.size >> 48 == 0 else { return false }
-    return LogPlace(epoch: epoch.epoch, sequence: head.checkpoint.size) <= LogPlace(epoch: last.epoch, sequence: last.sequence + 1)
+    return EntryPlace(epoch: epoch.epoch, sequence: head.checkpoint.size) <= EntryPlace(epoch: last.epoch, sequence: last.sequence + 1)
       || last.epoch > epoch.epoch
   }
 

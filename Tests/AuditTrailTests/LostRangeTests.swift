@@ -5,9 +5,9 @@ import Testing
 /// What is lost, as text: one spelling, and nothing else is taken.
 struct LostRangeTests {
   static let all = [
-    LostRange(entries: LogPlace(epoch: 1, sequence: 104)...LogPlace(epoch: 2, sequence: 9), generations: nil, of: [1]),
+    LostRange(entries: EntryPlace(epoch: 1, sequence: 104)...EntryPlace(epoch: 2, sequence: 9), generations: nil, of: [1]),
     LostRange(entries: nil, generations: 5...7, of: [2]),
-    LostRange(entries: LogPlace(epoch: 1, sequence: 0)...LogPlace(epoch: 1, sequence: 0), generations: 1...1, of: []),
+    LostRange(entries: EntryPlace(epoch: 1, sequence: 0)...EntryPlace(epoch: 1, sequence: 0), generations: 1...1, of: []),
   ]
 
   @Test(arguments: all) func `What is written is read`(_ lost: LostRange) { #expect(LostRange(lost.text) == lost) }
@@ -24,8 +24,8 @@ struct LostRangeTests {
 
   @Test func `A place is one number below 2^63, and a sequence of the first epoch is itself`() {
     for (epoch, sequence) in [(1, 0), (1, 1 << 48 - 1), (2, 0), (32_768, 1 << 48 - 1)] as [(UInt32, UInt64)] {
-      let place = LogPlace(epoch: epoch, sequence: sequence)
-      #expect(LogPlace(stored: place.stored) == place && place.stored < 1 << 63)
+      let place = EntryPlace(epoch: epoch, sequence: sequence)
+      #expect(EntryPlace(stored: place.stored) == place && place.stored < 1 << 63)
       if epoch == 1 { #expect(place.stored == sequence) }
     }
   }

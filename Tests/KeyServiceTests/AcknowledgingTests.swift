@@ -77,14 +77,14 @@ import Testing
     let entries = try shop.entries().map(\.entry)
     #expect(entries[0].operation == .rollbackAcknowledge && entries[0].entryClass == .intent)
     #expect(entries[1].operation == .rollbackAcknowledge && entries[1].outcome == .ok)
-    #expect(try started() == LogPlace(epoch: 2, sequence: 0))
+    #expect(try started() == EntryPlace(epoch: 2, sequence: 0))
     try shop.running { _ = try $0.rotateKey(records, of: acme, by: shop.caller, tags) }
     #expect(shop.refusalToOpen() == nil)
     #expect(try shop.running { $0.storeHead.generation } == 8)
   }
 
   /// What the store names in a start that has nothing to resolve.
-  private func started() throws -> LogPlace {
+  private func started() throws -> EntryPlace {
     let (service, report) = try shop.open()
     defer { service.close() }
     #expect(report.resolved.isEmpty)
@@ -96,7 +96,7 @@ import Testing
     try shop.restoreLog(of: old)
     let found = try #require(try rollback(shop))
     let end = UInt64(try old.entries().count)
-    #expect(found.lost.entries == LogPlace(epoch: 1, sequence: end)...lostEnd && found.lost.generations == nil)
+    #expect(found.lost.entries == EntryPlace(epoch: 1, sequence: end)...lostEnd && found.lost.generations == nil)
     try acknowledge(found.lost, shop)
     #expect(try shop.running { try $0.openKey(records, of: acme).version } == 2)
     #expect(try epochs(shop).map(\.epoch.epoch) == [1, 2])
@@ -151,7 +151,7 @@ import Testing
     // The number of an epoch is never used again.
     try shop.restoreLog(of: old)
     let again = try #require(try rollback(shop))
-    #expect(again.number == 4 && again.lost.entries?.upperBound == LogPlace(epoch: 3, sequence: 0))
+    #expect(again.number == 4 && again.lost.entries?.upperBound == EntryPlace(epoch: 3, sequence: 0))
     try acknowledge(again.lost, shop)
     #expect(try epochs(shop).map(\.epoch.epoch) == [1, 4])
     #expect(shop.refusalToOpen() == nil)

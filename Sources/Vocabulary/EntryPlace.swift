@@ -1,5 +1,5 @@
 /// The place of an entry in a log: sequences begin anew in each epoch.
-package struct LogPlace: Hashable, Sendable, Comparable {
+package struct EntryPlace: Hashable, Sendable, Comparable {
   package let epoch: UInt32
   package let sequence: UInt64
 
@@ -35,5 +35,5 @@ package struct LogPlace: Hashable, Sendable, Comparable {
 
   package var text: String { "\(epoch)/\(sequence)" }
 
-  package static func < (a: LogPlace, b: LogPlace) -> Bool { (a.epoch, a.sequence) < (b.epoch, b.sequence) }
+  package static func < (a: EntryPlace, b: EntryPlace) -> Bool { (a.epoch, a.sequence) < (b.epoch, b.sequence) }
 }
