@@ -149,7 +149,8 @@ let package = Package(
     .target(
       name: "ChatelaineClient",
       dependencies: [
-        "ChatelaineEnvelopes", "ChatelaineSocketBuffers", "ChatelaineVocabulary", "ChatelaineWire", nio, sockets,
+        "ChatelaineAuditTrail", "ChatelaineEnvelopes", "ChatelaineSocketBuffers", "ChatelaineVocabulary", "ChatelaineWire",
+        nio, sockets,
       ],
       path: "Sources/ChatelaineClient", swiftSettings: strict),
     room("AdminClient", knows: ["ChatelaineClient", "Messages"], uses: [protobuf]),
@@ -189,8 +190,8 @@ let package = Package(
     .testTarget(
       name: "ChatelaineClientTests",
       dependencies: [
-        "ChatelaineClient", "ChatelaineSocketBuffers", "ChatelaineTestSupport", "ChatelaineVocabulary", "ChatelaineWire",
-        "chatelaine", "chatelained", nio, sockets,
+        "ChatelaineAuditTrail", "ChatelaineClient", "ChatelainePrimitives", "ChatelaineSocketBuffers", "ChatelaineTestSupport",
+        "ChatelaineVocabulary", "ChatelaineWire", "chatelaine", "chatelained", nio, sockets,
       ],
       path: "Tests/ChatelaineClientTests", swiftSettings: strict),
     tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),

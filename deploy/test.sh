@@ -98,6 +98,7 @@ run "service: a log that was rewritten" Tests/service/rewritten.py
 run "service: a backup restored" Tests/service/rollback.py
 run "service: signed heads" Tests/service/heads.py
 run "service: proofs, and logs against heads that were kept" Tests/service/proofs.py
+run "service: proofs that callers ask for" Tests/service/receipts.py
 run "service: tenants' whole histories" Tests/service/histories.py
 run "service: random inputs" Tests/service/random-inputs.py
 run "service: keys disabled under load" Tests/service/revocation.py

@@ -31,6 +31,8 @@ package final class HeadKeeper: Sendable {
     /// Older segments do not lead to what is written now, so no tenant heads are made.
     package var areHistoriesBroken = false
     package var anchorProblem: StorageFailure?
+    /// When a head was last published in this process, on the monotonic clock.
+    var publishedAt: Double?
   }
 
   /// What the thread and who asks share.
@@ -45,6 +47,9 @@ package final class HeadKeeper: Sendable {
   }
 
   private let log: AuditLog
+  /// For who reads what was signed.
+  let storage: any LogStorage
+  private let cadence: HeadCadence
   private let shared: Shared
   private let anchor: Anchor?
   private let thread: WorkThread
@@ -56,7 +61,7 @@ package final class HeadKeeper: Sendable {
     cadence: HeadCadence = HeadCadence(), clock: LogClock? = nil,
     tell: @escaping @Sendable (String?) -> Void = { _ in }
   ) {
-    self.log = log
+    (self.log, storage, self.cadence) = (log, start.storage, cadence)
     let shared = Shared(Report(newest: start.kept.newest, published: start.kept.published))
     let anchor = path.map(Anchor.init)
     (self.shared, self.anchor) = (shared, anchor)
@@ -84,6 +89,16 @@ package final class HeadKeeper: Sendable {
     var report = shared.report.withLock { $0 }
     report.anchorProblem = anchor?.failure
     return report
+  }
+
+  /// Until the next head is published, if nothing more comes: at least a tenth of a second.
+  var millisecondsToNext: UInt32 {
+    let report = now
+    guard report.problem == nil, let last = report.publishedAt else { return 1000 }
+    let waiting = log.head.nextSequence - (report.published?.checkpoint.size ?? 0)
+    let period = waiting >= cadence.busyEntries ? cadence.busySeconds : cadence.idleSeconds
+    let left = (last + period - Clock.seconds()) * 1000 + Double(cadence.gatheringMilliseconds)
+    return UInt32(min(max(left, 100), 3_600_000))
   }
 
   /// Puts the last tenant heads into the log, which is about to be closed.
@@ -141,7 +156,8 @@ private struct HeadDesk {
 
   var report: HeadKeeper.Report {
     HeadKeeper.Report(
-      newest: kept.newest, published: kept.published, problem: problem, areHistoriesBroken: tenants?.isOff ?? false)
+      newest: kept.newest, published: kept.published, problem: problem, areHistoriesBroken: tenants?.isOff ?? false,
+      publishedAt: publishedAt)
   }
 
   mutating func problemChange() -> (problem: String?, Void)? {
@@ -155,12 +171,6 @@ private struct HeadDesk {
 
   // MARK: When
 
-  private static func seconds() -> Double {
-    var now = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-    return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
-  }
-
   /// Sleeps until there are entries without a head, or a head is due to leave.
   func await(_ log: AuditLog) {
     if isBroken { return log.pauseHeads(milliseconds: 60_000) }
@@ -168,7 +178,7 @@ private struct HeadDesk {
     var milliseconds: Int?
     if publishedSize < signedSize || tenants?.isDue == true, let publishedAt {
       let from = max(publishedAt, publishedSize < signedSize ? 0 : refusedAt ?? 0)
-      milliseconds = max(1, Int((from + cadence.idleSeconds - Self.seconds()) * 1000) + 1)
+      milliseconds = max(1, Int((from + cadence.idleSeconds - Clock.seconds()) * 1000) + 1)
     }
     if tenants?.isBuilding == true { milliseconds = min(milliseconds ?? .max, 200) }
     log.awaitEntries(beyond: signedSize, milliseconds: milliseconds)
@@ -178,13 +188,13 @@ private struct HeadDesk {
   private func isPublishingDue(_ size: UInt64, isLast: Bool) -> Bool {
     guard publishedSize < size || areTenantsDue else { return false }
     guard !isLast, let publishedAt else { return true }
-    let age = Self.seconds() - publishedAt
+    let age = Clock.seconds() - publishedAt
     return age >= cadence.idleSeconds || age >= cadence.busySeconds && size - publishedSize >= cadence.busyEntries
   }
 
   private var areTenantsDue: Bool {
     guard tenants?.isDue == true else { return false }
-    return refusedAt.map { Self.seconds() - $0 >= cadence.idleSeconds } ?? true
+    return refusedAt.map { Clock.seconds() - $0 >= cadence.idleSeconds } ?? true
   }
 
   // MARK: What
@@ -226,7 +236,7 @@ private struct HeadDesk {
     let entry = heads.entry(wall: clock.wall(), bootNanoseconds: clock.bootNanoseconds())
     let appended: AppendedEntry
     do throws(AppendFailure) { appended = try log.appendAndWait(EntryDraft(entry)) } catch {
-      refusedAt = Self.seconds()
+      refusedAt = Clock.seconds()
       return nil
     }
     refusedAt = nil
@@ -239,10 +249,10 @@ private struct HeadDesk {
   /// The last tenant heads, over all that will be in the log beside them.
   mutating func end(_ log: AuditLog) {
     guard !isBroken, let tenants else { return }
-    let until = Self.seconds() + 1.5
+    let until = Clock.seconds() + 1.5
     do throws(LogError) {
       try follow(to: log.head.nextSequence, isLast: false)
-      while tenants.isBuilding, Self.seconds() < until {
+      while tenants.isBuilding, Clock.seconds() < until {
         usleep(10_000)
         try follow(to: log.head.nextSequence, isLast: false)
       }
@@ -264,8 +274,16 @@ private struct HeadDesk {
   private mutating func publish() throws(LogError) {
     guard let head = kept.newest else { return }
     do throws(StorageFailure) { try kept.publish(head, in: storage) } catch { throw .storage(error) }
-    publishedAt = Self.seconds()
+    publishedAt = Clock.seconds()
     anchor?.write(head)
+  }
+}
+
+private enum Clock {
+  static func seconds() -> Double {
+    var now = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+    return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
   }
 }
 

@@ -25,11 +25,16 @@ public final class ChatelaineConnection: Sendable {
   private let channel: any Channel
   private let table: NIOLoopBound<CallTable>
   private let options: ConnectionOptions
+  /// nil where nothing is said of the log.
+  let watch: LogWatch?
 
-  private init(channel: any Channel, table: NIOLoopBound<CallTable>, options: ConnectionOptions) {
+  private init(
+    channel: any Channel, table: NIOLoopBound<CallTable>, options: ConnectionOptions, watch: LogWatch?
+  ) {
     self.channel = channel
     self.table = table
     self.options = options
+    self.watch = watch
   }
 
   deinit { channel.close(promise: nil) }
@@ -39,8 +44,22 @@ public final class ChatelaineConnection: Sendable {
   /// - Parameters:
   ///   - path: The socket's path, at most 107 bytes.
   ///   - server: Who must be serving it; anyone else is refused with ``ClientError/Code/wrongServer``.
+  ///   - log: How the service is held to its log: its newest head is compared with the one that was kept, and an alarm
+  ///     ends the connection where ``LogWatch/onAlarm`` says nothing else.
   public static func connect(
-    path: String, expecting server: ServerIdentity, options: ConnectionOptions = ConnectionOptions()
+    path: String, expecting server: ServerIdentity, options: ConnectionOptions = ConnectionOptions(),
+    log watch: LogWatch? = nil
+  ) async throws(ClientError) -> ChatelaineConnection {
+    let connection = try await open(path, server, options, watch)
+    do throws(ClientError) { try await connection.checkLog() } catch {
+      await connection.close()
+      throw error
+    }
+    return connection
+  }
+
+  private static func open(
+    _ path: String, _ server: ServerIdentity, _ options: ConnectionOptions, _ watch: LogWatch?
   ) async throws(ClientError) -> ChatelaineConnection {
     do {
       let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -52,7 +71,7 @@ public final class ChatelaineConnection: Sendable {
         )
         .connect(unixDomainSocketPath: path).get()
       let table = try await admit(channel, server, options).get()
-      return ChatelaineConnection(channel: channel, table: table, options: options)
+      return ChatelaineConnection(channel: channel, table: table, options: options, watch: watch)
     } catch let error as ClientError {
       throw error
     } catch {
@@ -102,6 +121,9 @@ public final class ChatelaineConnection: Sendable {
   }
 
   private static let timeoutMax = Duration.seconds(86_400)
+
+  /// How long a call may take, its repetitions included.
+  func timeout(_ call: CallOptions) -> Duration { min(call.timeout ?? options.timeout, Self.timeoutMax) }
 
   func perform<Value: Sendable>(
     _ outgoing: Outgoing, timeout: Duration?, read: @escaping Call<Value>.Reader

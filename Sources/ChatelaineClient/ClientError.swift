@@ -42,17 +42,20 @@ public struct ClientError: Error, Equatable, Sendable, CustomStringConvertible {
   public let retry: Retry
   /// Where the log holds the refusal; nil where it has no entry of its own.
   public let receipt: Receipt?
+  /// With ``Code/logAlarm``: what is wrong with the log, and the heads that show it.
+  public let alarm: LogAlarm?
 
   /// An error as the library makes it; for tests of yours.
   public init(
     _ code: Code, _ sentence: String, requestID: RequestID? = nil, retry: Retry = .never,
-    receipt: Receipt? = nil
+    receipt: Receipt? = nil, alarm: LogAlarm? = nil
   ) {
     self.code = code
     self.sentence = sentence
     self.requestID = requestID
     self.retry = retry
     self.receipt = receipt
+    self.alarm = alarm
   }
 
   /// Code, sentence and request id in one line. Nothing of it is secret.
@@ -87,6 +90,8 @@ extension ClientError.Code {
   public static let deadlineExceeded = Self(rawValue: "DEADLINE_EXCEEDED")
   /// The service found something that is not as it was written.
   public static let corrupt = Self(rawValue: "CORRUPT")
+  /// The service signs no heads of its log, so it proves nothing of it.
+  public static let notSigned = Self(rawValue: "NOT_SIGNED")
   /// The service cannot do it; its operator's log says why.
   public static let `internal` = Self(rawValue: "INTERNAL")
 
@@ -104,6 +109,12 @@ extension ClientError.Code {
   public static let connectionClosed = Self(rawValue: "CONNECTION_CLOSED")
   /// The reply is not one: the connection was closed.
   public static let malformedReply = Self(rawValue: "MALFORMED_REPLY")
+  /// The log's public key is none, is missing, or is another log's.
+  public static let invalidLogKey = Self(rawValue: "INVALID_LOG_KEY")
+  /// The log is not, or cannot be shown to be, the one it was: ``ClientError/alarm`` says more.
+  public static let logAlarm = Self(rawValue: "LOG_ALARM")
+  /// The newest head could not be read where it is kept, or not be kept.
+  public static let headStoreFailed = Self(rawValue: "HEAD_STORE_FAILED")
   /// The task that called was cancelled. The call may have been done.
   public static let cancelled = Self(rawValue: "CANCELLED")
 }

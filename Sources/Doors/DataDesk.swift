@@ -12,6 +12,7 @@ internal import NIOCore
 /// the reply wait for its entry.
 final class DataDesk: Desk {
   private let loop: DataLoop
+  private let proofs: ProofCalls
   private unowned let connection: Connection
   private let peer: Peer
   private var caller: Caller
@@ -27,8 +28,9 @@ final class DataDesk: Desk {
   private var entryBytes = 0
   private var heldBytes = 0
 
-  init(_ loop: DataLoop, _ connection: Connection, _ peer: Peer, _ caller: Caller) {
+  init(_ loop: DataLoop, _ proofs: ProofDesk, _ connection: Connection, _ peer: Peer, _ caller: Caller) {
     self.loop = loop
+    self.proofs = ProofCalls(proofs, connection)
     self.connection = connection
     self.peer = peer
     self.caller = caller
@@ -39,7 +41,7 @@ final class DataDesk: Desk {
   func take(_ call: Call, _ bytes: Span<UInt8>) -> Taken {
     guard bytes.extracting(call.request.service).equals(KeyMethod.service),
       let method = KeyMethod(bytes.extracting(call.request.method))
-    else { return refuse(call, .notFound, "This door has no such method.", .noSuchMethod) }
+    else { return takeQuestion(call, bytes) }
     if let deadline = call.deadline, deadline <= .now() {
       return refuse(call, .deadlineExceeded, "The deadline had passed before the call began: nothing was done.", .late)
     }
@@ -54,6 +56,15 @@ final class DataDesk: Desk {
       loads = taken == .taken ? 0 : loads + 1
       return taken
     } catch { return refuse(call, error.code, error.sentence, UnnotedRefusal(error)) }
+  }
+
+  /// What uses no key: a question about the log, or nothing that this door has.
+  private func takeQuestion(_ call: Call, _ bytes: Span<UInt8>) -> Taken {
+    guard bytes.extracting(call.request.service).equals(KeyMethod.service),
+      let method = ProofMethod(bytes.extracting(call.request.method))
+    else { return refuse(call, .notFound, "This door has no such method.", .noSuchMethod) }
+    proofs.take(method, call, bytes)
+    return .taken
   }
 
   private func refuse(

@@ -11,6 +11,7 @@ package final class Doors: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let threads: NIOThreadPool
   private let adminThread: NIOThreadPool
+  private let proofThread: NIOThreadPool
   private let listeners: [any Channel]
   /// Made here.
   private let sockets: [DoorSocket]
@@ -19,11 +20,12 @@ package final class Doors: Sendable {
 
   private init(
     group: MultiThreadedEventLoopGroup, threads: NIOThreadPool, adminThread: NIOThreadPool,
-    listeners: [any Channel], sockets: [DoorSocket], rooms: [LoopRoom], limits: DoorLimits
+    proofThread: NIOThreadPool, listeners: [any Channel], sockets: [DoorSocket], rooms: [LoopRoom], limits: DoorLimits
   ) {
     self.group = group
     self.threads = threads
     self.adminThread = adminThread
+    self.proofThread = proofThread
     self.listeners = listeners
     self.sockets = sockets
     self.rooms = rooms
@@ -46,8 +48,9 @@ package final class Doors: Sendable {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
     let threads = NIOThreadPool(numberOfThreads: 2)
     let adminThread = NIOThreadPool(numberOfThreads: 1)
-    threads.start()
-    adminThread.start()
+    let proofThread = NIOThreadPool(numberOfThreads: 1)
+    for one in [threads, adminThread, proofThread] { one.start() }
+    let proofs = ProofDesk(service, thread: proofThread)
     let adminLimits = adminLimits ?? limits
     let (dataCount, adminCount) = (DoorCount(limits), DoorCount(adminLimits))
     let acts = AdminActs(service: service) {
@@ -72,7 +75,7 @@ package final class Doors: Sendable {
       return room.room.value
     }
     let first = Entrance(service: service, door: .data, limits: limits, count: dataCount, room: find) {
-      DataDesk($0.room.data, $0.connection, $0.peer, $0.caller)
+      DataDesk($0.room.data, proofs, $0.connection, $0.peer, $0.caller)
     }
     let second = Entrance(service: service, door: .admin, limits: adminLimits, count: adminCount, room: find) {
       AdminDesk(acts, $0.connection, $0.peer, $0.caller, thread: adminThread)
@@ -81,7 +84,8 @@ package final class Doors: Sendable {
       try first.listen(on: dataSocket, group).wait(), try second.listen(on: adminSocket, group).wait(),
     ]
     return Doors(
-      group: group, threads: threads, adminThread: adminThread, listeners: listeners,
+      group: group, threads: threads, adminThread: adminThread, proofThread: proofThread,
+      listeners: listeners,
       sockets: [data, admin].filter { passed.byPath[$0.path] == nil }, rooms: all, limits: limits)
   }
 
@@ -95,6 +99,7 @@ package final class Doors: Sendable {
     while NIODeadline.now() < until, !rooms.allSatisfy({ $0.ask { $0.isEmpty } ?? true }) { pause(milliseconds: 5) }
     for room in rooms { room.ask { $0.closeNow() } }
     try? adminThread.syncShutdownGracefully()
+    try? proofThread.syncShutdownGracefully()
     try? threads.syncShutdownGracefully()
     try? group.syncShutdownGracefully()
   }

@@ -6,6 +6,7 @@ internal import ChatelaineWire
 extension WireStatus {
   init(_ error: ServiceError, requestID: Identifier, receipt: WireReceipt? = nil) {
     self.init(error.code, error.publicSentence, requestID: requestID, receipt: receipt)
+    if retry == .later { retryAfterMilliseconds = error.retryMilliseconds }
   }
 
   init(_ code: ErrorCode, _ sentence: String, requestID: Identifier?, receipt: WireReceipt? = nil) {
@@ -23,7 +24,7 @@ extension ErrorCode {
     case .deadlineExceeded: 4
     case .notFound: 5
     case .limitExceeded, .busy: 8
-    case .keyDisabled: 9
+    case .keyDisabled, .notSigned: 9
     case .conflict: 10
     case .internal: 13
     case .auditUnavailable, .sealed: 14
@@ -37,7 +38,7 @@ extension ErrorCode {
     case .busy, .auditUnavailable, .sealed: .later
     case .deadlineExceeded: .sameRequestID
     case .invalidRequest, .decryptionFailed, .unauthenticated, .notFound, .keyDisabled, .conflict, .limitExceeded,
-      .corrupt, .internal:
+      .corrupt, .notSigned, .internal:
       .never
     }
   }

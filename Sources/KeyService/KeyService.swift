@@ -17,7 +17,7 @@ package final class KeyService: Sendable {
   /// nil where master keys cannot be rotated.
   let keyring: ServiceKeyring?
   /// nil where the log's heads are not signed.
-  private let heads: HeadKeeper?
+  let heads: HeadKeeper?
   let rewrapping = Rewrapping()
   let clock: LogClock
   /// State changes run one after the other, until one leaves its intent without an outcome: then none,
@@ -317,6 +317,8 @@ extension ServiceError {
     case .limitExceeded: .limit
     case .storeBusy: .busy
     case .storeFull: .store
+    case .notSigned, .proof(.unmade): .store
+    case .proof(.notCovered), .proof(.noHead): .busy
     case .auditUnavailable, .mustRestart, .store, .keyMaterial: .store
     }
   }

@@ -32,6 +32,10 @@ package enum ServiceError: Error, Equatable, Sendable {
   case storeFull
   /// The log cannot take the entry: nothing was done.
   case auditUnavailable
+  /// The log's heads are not signed here, so there is nothing to prove anything under.
+  case notSigned
+  /// There is no such proof now.
+  case proof(ProofFault)
   /// The log or the store is in a state that only a restart can clear up.
   case mustRestart(reason: String)
   case store(KeyStoreError)
@@ -100,12 +104,19 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .limitExceeded: .limitExceeded
     case .storeBusy, .storeFull: .busy
     case .auditUnavailable: .auditUnavailable
+    case .notSigned: .notSigned
+    case .proof: .busy
     case .mustRestart: .internal
     case .store(.tampered), .store(.rootMismatch): .corrupt
     case .store: .internal
     case .keyMaterial(.unwrap): .corrupt
     case .keyMaterial: .internal
     }
+  }
+
+  /// When a call that is refused with a code to try again later may go well.
+  package var retryMilliseconds: UInt32 {
+    if case .proof(.notCovered(_, let milliseconds)) = self { milliseconds } else { 1000 }
   }
 
   /// One sentence for whoever asked; names nothing that the caller did not send.
@@ -130,6 +141,8 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .storeFull: "The key store's disk is full, so nothing was changed: make room, then try again."
     case .auditUnavailable:
       "The key-access log cannot be written, so nothing was done: try again in a second."
+    case .notSigned: "This service signs no heads of its log: its operator can name a key for it (log.signing-key)."
+    case .proof(let fault): fault.sentence
     case .mustRestart(let reason): "The service must restart: \(reason)."
     case .store(let error): error.sentence
     case .keyMaterial(.unwrap(let record)):
@@ -137,6 +150,18 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .keyMaterial(.missingMasterVersion(let version)):
       "Master key version \(version) is not in the keyring: restore its file."
     case .keyMaterial(.cipherUnavailable): "libcrypto has no AES-256-GCM: install OpenSSL 3."
+    }
+  }
+}
+
+extension ProofFault {
+  fileprivate var sentence: String {
+    switch self {
+    case .notCovered(let size, let milliseconds):
+      "The newest published head covers \(size) entries and not this one: ask again in \((milliseconds + 999) / 1000) s."
+    case .noHead: "No head of the log is published yet: ask again in a second."
+    case .unmade:
+      "The log's files give no such proof now: ask again in a second; where it stays so, 'chatelaine audit prove' says why."
     }
   }
 }

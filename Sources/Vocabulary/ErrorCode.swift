@@ -13,6 +13,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case auditUnavailable = "AUDIT_UNAVAILABLE"
   case sealed = "SEALED"
   case deadlineExceeded = "DEADLINE_EXCEEDED"
+  /// This service signs no heads of its log, so it proves nothing of it.
+  case notSigned = "NOT_SIGNED"
   case corrupt = "CORRUPT"
   case `internal` = "INTERNAL"
 }

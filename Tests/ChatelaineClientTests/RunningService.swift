@@ -5,7 +5,7 @@ import Testing
 /// A service of its own for a test: the real programs, as `swift build` made them.
 final class RunningService {
   let directory: URL
-  private let process = Process()
+  private var process = Process()
 
   var dataSocket: String { directory.path + "/d/run/data.sock" }
 
@@ -14,6 +14,16 @@ final class RunningService {
     directory = FileManager.default.temporaryDirectory.appending(path: "ch-\(UInt64.random(in: 0 ... .max))")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: false)
     try run(["init", "d"])
+    try start()
+    for tenant in ["acme", "other"] {
+      try run(["tenant", "create", tenant, "--config", "d/chatelaine.yaml"])
+      try run(["key", "create", tenant + "/k", "--config", "d/chatelaine.yaml"])
+    }
+  }
+
+  /// Starts it, the first time or again.
+  func start() throws {
+    process = Process()
     process.executableURL = Self.program("chatelained")
     process.arguments = ["--config", "d/chatelaine.yaml", "--allow-root"]
     process.currentDirectoryURL = directory
@@ -24,11 +34,16 @@ final class RunningService {
       if (try? run(["status", "--config", "d/chatelaine.yaml"])) != nil { break }
       usleep(50_000)
     }
-    for tenant in ["acme", "other"] {
-      try run(["tenant", "create", tenant, "--config", "d/chatelaine.yaml"])
-      try run(["key", "create", tenant + "/k", "--config", "d/chatelaine.yaml"])
-    }
   }
+
+  /// Stops it as an operator does.
+  func stop() {
+    process.terminate()
+    process.waitUntilExit()
+  }
+
+  /// The public key that its heads are signed with.
+  func logKey() throws -> String { try run(["signing-key", "show", "d/signing/log.key", "--log", "d/log"]) }
 
   deinit {
     if process.isRunning {

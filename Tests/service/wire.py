@@ -169,6 +169,12 @@ class Data(Connection):
         message = self.message(tenant, None, envelope, context, **about) + (field(5, wrapped) if wrapped else b"")
         return self.call(DATA, "Rewrap", message)
 
+    def get_head(self, from_size=0, **options):
+        return self.call(DATA, "GetHead", field(1, from_size) if from_size else b"", **options)
+
+    def prove_entry(self, sequence, **options):
+        return self.call(DATA, "ProveEntry", field(1, sequence) if sequence else b"", **options)
+
 
 class Admin(Connection):
     def act(self, method, tenant=None, key=None, request_id=None, **numbers):
