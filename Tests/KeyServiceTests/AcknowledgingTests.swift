@@ -56,6 +56,11 @@ import Testing
     try shop.running { try $0.store.key(acme, name)?.state }
   }
 
+  private func append(_ entry: AuditEntry) throws {
+    let (writer, _) = try LogWriter.open(in: shop.storage(), options: shop.options)
+    try writer.commit([[EntryDraft(entry)]]) { _, _ in }
+  }
+
   private func epochs(_ shop: Workshop) throws -> [EpochReading] {
     let storage = try FileStorage(path: shop.logPath, exclusively: false)
     return try LogEpochs(storage).readAll(storage)
@@ -145,8 +150,7 @@ import Testing
       .init(.storeRoot, [UInt8](repeating: 1, count: 32)), .init(.intentSequence, ByteWriter.u64Bytes(1)),
       .init(.intentLeafHash, [UInt8](repeating: 2, count: 32)),
     ]
-    let (writer, _) = try LogWriter.open(in: shop.storage(), options: shop.options)
-    try writer.commit([[EntryDraft(entry)]]) { _, _ in }
+    try append(entry)
     guard ahead == 3 else {
       let any = LostRange(entries: nil, generations: 5...6, of: [])
       guard case .impossibleGeneration = try refusal(any, shop) else {
