@@ -140,6 +140,7 @@ import Testing
     }
   }
 
+  // MUST: EPOCH-10
   @Test(arguments: [UInt64.max - 2, 1 << 62, 1 << 41, 3])
   func `a state of the store that no service comes to is no rollback`(ahead: UInt64) throws {
     let generation: UInt64 = 6

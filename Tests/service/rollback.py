@@ -219,6 +219,7 @@ def old_log(scene, check):
     return "lost " + lost
 
 
+# MUST: EPOCH-9
 def unsigned(house, check, key, kept):
     """An epoch that says what is lost, before a head is signed over it: whoever can write the log can make one."""
     status, said, error = audit(house, "verify", "--log", house.log, "--key", key, "--head", kept)
@@ -279,7 +280,7 @@ def no_rollback(scene, check):
         file.write(b"\xff")
     for status, said in (refusal(house), acknowledge(house, any_loss)):
         check(status == 65 and LOST not in said, "damage is no rollback: %d %s" % (status, said))
-    # MUST: EPOCH-6
+    # MUST: EPOCH-6, EPOCH-10
     scene.put(scene.new, scene.old)
     status, text = acknowledge(house, lost_of(refusal(house)[1]))
     check(status == 0, "acknowledged: %d %s" % (status, text))
