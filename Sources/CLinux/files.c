@@ -93,9 +93,9 @@ int ch_owner_and_mode(int directory, const char *name, unsigned *owner, unsigned
   return 0;
 }
 
-// Who else holds a lock of a kind ("FLOCK", "POSIX") on a file, or one from a byte of it where `start` is none of -1; 0 for
-// nobody that is seen.
-static int lock_holder(const struct statx *file, const char *kind, int start) {
+// Who holds a lock of a kind ("FLOCK", "POSIX") on a file, from a byte of it where `start` is not -1, and is not `except`;
+// 0 for nobody that is seen.
+static int lock_holder(const struct statx *file, const char *kind, int start, int except) {
   FILE *locks = fopen("/proc/locks", "re");
   if (locks == NULL) return 0;
   char line[256];
@@ -109,7 +109,7 @@ static int lock_holder(const struct statx *file, const char *kind, int start) {
     int read = sscanf(line, "%*d: %7s %*s %*s %d %x:%x:%llu %d", found, &pid, &major_no, &minor_no, &inode, &from);
     int is_it = read == 6 && strcmp(found, kind) == 0 && inode == file->stx_ino && major_no == file->stx_dev_major &&
                 minor_no == file->stx_dev_minor && (start < 0 || from == start);
-    if (is_it && pid > 0 && pid != getpid()) holder = pid;
+    if (is_it && pid > 0 && pid != except) holder = pid;
   }
   fclose(locks);
   return holder;
@@ -117,14 +117,14 @@ static int lock_holder(const struct statx *file, const char *kind, int start) {
 
 int ch_lock_holder(int fd) {
   struct statx status;
-  return statx(fd, "", AT_EMPTY_PATH, STATX_INO, &status) == 0 ? lock_holder(&status, "FLOCK", -1) : 0;
+  return statx(fd, "", AT_EMPTY_PATH, STATX_INO, &status) == 0 ? lock_holder(&status, "FLOCK", -1, 0) : 0;
 }
 
 int ch_index_holder(const char *path) {
   enum { DEAD_MAN_SWITCH = 128 };  // the byte of the index that each connection of SQLite's holds
   struct statx status;
   int asked = statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO, &status);
-  return asked == 0 ? lock_holder(&status, "POSIX", DEAD_MAN_SWITCH) : 0;
+  return asked == 0 ? lock_holder(&status, "POSIX", DEAD_MAN_SWITCH, getpid()) : 0;
 }
 
 const char *ch_error_text(int number) {
