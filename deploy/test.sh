@@ -62,8 +62,7 @@ finish_one() {
   unset "step_name[$process]" "step_start[$process]" "step_said[$process]"
 }
 
-# Without the index that editors use.
-build "debug build" swift build --build-tests --disable-index-store
+build "debug build" swift build --build-tests
 # The same way as the quickstart builds: what one has built the other does not build again.
 release_build=(swift build -c release --static-swift-stdlib)
 build "release build" "${release_build[@]}" --product chatelaine-drill
@@ -72,11 +71,11 @@ export CHATELAINE_DRILL="$release/chatelaine-drill" CHATELAINE_BIN="$debug"
 
 if [ -n "$all" ]; then
   export CHATELAINE_SLOW=1
-  run "unit tests, slow ones too" swift test --skip-build --disable-index-store
+  run "unit tests, slow ones too" swift test --skip-build
 else
   echo "skipped without --all: every byte of the tamper matrix, 10,000 simulated crashes, 200 power cuts"
   echo "skipped without --all: memory and crashes with test builds, and their controls"
-  run "unit tests" swift test --skip-build --disable-index-store
+  run "unit tests" swift test --skip-build
 fi
 run "fuzzers" Tests/Fuzz/run.sh "$([ -n "$all" ] && echo 120 || echo 10)"
 run "service: the master key rotated" Tests/service/master-rotation.py
