@@ -399,7 +399,7 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("--tenants", type=int, default=100000 if SLOW else 1000)
     options.add_argument("--step-tenants", type=int, default=5000 if SLOW else 300)
-    options.add_argument("--every", type=int, default=1 if SLOW else 30)
+    options.add_argument("--every", type=int, default=1 if SLOW else 60)
     options.add_argument("--kills", type=int, default=20 if SLOW else 3)
     options.add_argument("--only", choices=["steps", "traffic", "two", "slower"])
     given = options.parse_args()
