@@ -12,8 +12,14 @@ package enum Limits {
 
   /// Items of a batch call, and of its log entry.
   package static let batchItemsMax = 1024
+  /// Items of a batch of which each has an entry of its own.
+  package static let batchEntriesMax = 128
   /// Tenants or keys on one page of a list: a reply of about 100 KiB.
   package static let listPageMax = 1000
+  /// Entries of the log on one page, their bytes together, and how long one call reads for them.
+  package static let logPageEntriesMax = 1000
+  package static let logPageBytesMax = 1 << 20
+  package static let logPageMilliseconds = 250
   /// Different keys among the envelopes of one batch.
   package static let batchKeysMax = 512
   /// Rewrapping in the background: tenants a transaction, transactions between two checkpoints of the store, how much
