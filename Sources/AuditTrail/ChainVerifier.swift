@@ -22,6 +22,8 @@ package struct ChainVerifier: Sendable {
   /// Whether subtrees are kept as they are completed, for proofs.
   package var keepsNodes = false
   private var nodes: [StoredNode] = []
+  /// Of a verifier for a piece of a segment: what it found, in place of tree and file hash.
+  private var piece: CheckedPiece?
 
   package init(epoch: EpochDescriptor) {
     self.epoch = epoch
@@ -92,7 +94,7 @@ package struct ChainVerifier: Sendable {
     case .signedNote, .purged: throw reserved(header, bytes, offset: offset)
     }
     nextFrame += 1
-    fileHash.update(bytes)
+    if piece == nil { fileHash.update(bytes) }
   }
 
   private func fault(_ kind: LogFault.Kind, _ offset: UInt64, sequence: UInt64? = nil) -> LogFault {
@@ -121,7 +123,7 @@ package struct ChainVerifier: Sendable {
     let trailerMatches = Digest(bytes.extracting(end..<end + Frame.trailerByteCount)) == trailer
     try checkLinks(checked, trailerMatches: trailerMatches, first: header.firstSequence, offset: offset)
     for entry in checked {
-      take(entry.leaf, offset: offset)
+      if piece == nil { take(entry.leaf, offset: offset) } else { piece?.take(entry.leaf, entry.range, offset: offset) }
       visit(body.extracting(entry.range))
     }
     nextSequence += UInt64(header.count)
@@ -206,11 +208,64 @@ package struct ChainVerifier: Sendable {
     let trailer = Frame.trailer(bytes.extracting(0..<Frame.headerByteCount), body)
     guard Digest(bytes.extracting(end..<end + Frame.trailerByteCount)) == trailer else { throw fault(.trailer, offset) }
     guard header.count == 0, let seal = Frame.parseSeal(body) else { throw fault(.frameCount, offset) }
-    guard tree.size >= 1, seal.treeSize == tree.size, seal.lastSequence &+ 1 == nextSequence, seal.treeRoot == tree.root else {
+    guard piece == nil, tree.size >= 1, seal.treeSize == tree.size, seal.lastSequence &+ 1 == nextSequence, seal.treeRoot == tree.root else {
       throw fault(.sealTree, offset)
     }
     let soFar = fileHash
     guard seal.fileHash == soFar.finish() else { throw fault(.sealFileHash, offset) }
     isSealed = true
+  }
+}
+
+// MARK: Pieces
+
+extension ChainVerifier {
+  /// Checks whole frames of the segment under way by themselves, for a verifier that stands before them to join: they
+  /// begin at the numbers and the link that the first of them claims. nil where they are not all frames of entries, each
+  /// going on from the one before.
+  ///
+  /// `offset` is where they begin in the file. The same checks as of `frame`, done ahead and on any thread.
+  package func check(ahead frames: Span<UInt8>, offset: UInt64) -> CheckedPiece? {
+    let firstEntry = Frame.headerByteCount + 4
+    guard let header = Frame.parseHeader(frames), header.kind == .entries, let segment,
+      frames.count >= firstEntry + AuditEntry.fixedByteCount
+    else { return nil }
+    var verifier = self
+    (verifier.nextFrame, verifier.nextSequence) = (header.number, header.firstSequence)
+    verifier.previousLeaf = AuditEntry.previous(in: frames.extracting(firstEntry...))
+    verifier.piece = CheckedPiece(verifier.standing, offset: offset)
+    var start = 0
+    while start < frames.count {
+      guard let head = Frame.parseHeader(frames.extracting(start...)) else { return nil }
+      let end = start + head.paddedByteCount(alignment: segment.alignment)
+      guard end - start <= segment.frameBytesMax, end <= frames.count else { return nil }
+      do throws(LogFault) {
+        try verifier.frame(frames.extracting(start..<end), offset: offset + UInt64(start))
+      } catch { return nil }
+      start = end
+    }
+    var piece = verifier.piece
+    piece?.end = verifier.standing
+    return piece
+  }
+
+  /// Goes on behind a piece that begins where this verifier stands; false where it does not. `fileHash` is that of the
+  /// file up to the piece's end.
+  package mutating func join(_ piece: CheckedPiece, fileHash: SHA256) -> Bool {
+    guard !isSealed, !keepsNodes, piece.start.goesOn(from: standing) else { return false }
+    if watchedSize > tree.size, watchedSize - tree.size <= piece.tree.count {
+      for leaf in piece.leaves { take(leaf, offset: piece.offset) }
+    } else {
+      tree.append(piece.tree)
+    }
+    (nextFrame, nextSequence) = (piece.end.nextFrame, piece.end.nextSequence)
+    (previousLeaf, lastIncarnation) = (piece.end.previousLeaf, piece.end.lastIncarnation)
+    self.fileHash = fileHash
+    return true
+  }
+
+  private var standing: CheckedPiece.Standing {
+    CheckedPiece.Standing(
+      nextFrame: nextFrame, nextSequence: nextSequence, previousLeaf: previousLeaf, lastIncarnation: lastIncarnation)
   }
 }

@@ -83,6 +83,12 @@ package struct SignedHead: Equatable, Sendable {
     note = SignedNote(text: checkpoint.text, signedBy: signer)
   }
 
+  /// The same head with other signatures under it.
+  init(_ checkpoint: Checkpoint, note: SignedNote) {
+    self.checkpoint = checkpoint
+    self.note = note
+  }
+
   package init(parsing bytes: Span<UInt8>) throws(Malformed) {
     do throws(SignedNote.Malformed) { note = try SignedNote(parsing: bytes) } catch { throw .note(error) }
     do throws(Checkpoint.Malformed) { checkpoint = try Checkpoint(parsing: note.text) } catch { throw .checkpoint }

@@ -98,7 +98,7 @@ extension AuditEntry {
   package func placeText(_ epoch: UInt32) -> String { epoch == 1 ? "\(sequence)" : "\(epoch)/\(sequence)" }
 
   /// Everything that an entry says, as text without a byte outside of printable ASCII; empty where it says nothing.
-  func columns(_ leafHash: Digest, _ epoch: UInt32) -> [(name: String, value: String)] {
+  package func columns(_ leafHash: Digest, _ epoch: UInt32) -> [(name: String, value: String)] {
     func text(_ bytes: [UInt8]) -> String { EntryText.escaped(bytes) }
     func number(_ number: some BinaryInteger) -> String { number == 0 ? "" : "\(number)" }
     func hex(_ id: Identifier) -> String { id == .zero ? "" : id.hex }

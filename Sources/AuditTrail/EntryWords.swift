@@ -77,6 +77,7 @@ package struct Operation: LogWord {
   package static let readStatus = Operation(rawValue: 128)
   package static let readTenants = Operation(rawValue: 129)
   package static let readKeys = Operation(rawValue: 130)
+  package static let readLog = Operation(rawValue: 131)
   package static let readMaster = Operation(rawValue: 132)
 
   package static let words: [UInt16: String] = [
@@ -146,6 +147,7 @@ package struct Door: LogWord {
   package static let none = Door(rawValue: 0)
   package static let data = Door(rawValue: 1)
   package static let admin = Door(rawValue: 2)
+  package static let http = Door(rawValue: 3)
   package static let command = Door(rawValue: 5)
 
   package static let words: [UInt8: String] = [

@@ -41,6 +41,17 @@ package struct MerkleFrontier: Equatable, Sendable {
     size += 1
   }
 
+  /// Appends a whole subtree of `1 << level` leaves, of which the tree must have a multiple.
+  mutating func append(_ subtree: Digest, level: UInt64) {
+    var (hash, height) = (subtree, level)
+    while size >> height & 1 == 1 {
+      hash = Self.node(subtrees.removeLast(), hash)
+      height += 1
+    }
+    subtrees.append(hash)
+    size += 1 << level
+  }
+
   /// RFC 6962 §2.1: SHA-256 of nothing for the empty tree.
   package var root: Digest {
     guard var hash = subtrees.last else { return Self.emptyRoot }

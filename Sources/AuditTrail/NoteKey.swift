@@ -1,5 +1,4 @@
 internal import ChatelainePrimitives
-internal import ChatelaineVocabulary
 
 /// Who signs notes, as whoever checks them knows it: `name+hash+base64` (C2SP signed-note, "Verifier keys").
 package struct NoteKey: Equatable, Sendable {
@@ -24,38 +23,16 @@ package struct NoteKey: Equatable, Sendable {
     precondition(Self.isName(Array(name.utf8)) && publicKey.count == Ed25519.publicKeyByteCount)
     self.name = name
     self.publicKey = publicKey
-    id = Self.id(name, publicKey)
+    id = VerifierKeyText.id(name, Self.ed25519, publicKey)
   }
 
   /// Spaces and line ends around the text are left away: it is kept in files, and copied from mails.
   package init(parsing text: String) throws(Malformed) {
-    let bytes = Array(text.utf8)
-    guard bytes.count <= Self.textBytesMax else { throw .text }
-    let blanks: Set<UInt8> = [0x20, 0x09, 0x0a, 0x0d]
-    guard let first = bytes.firstIndex(where: { !blanks.contains($0) }),
-      let last = bytes.lastIndex(where: { !blanks.contains($0) })
-    else { throw .text }
-    let parts = bytes[first...last].split(separator: UInt8(ascii: "+"), maxSplits: 2, omittingEmptySubsequences: false)
-    guard parts.count == 3, Self.isName(Array(parts[0])), parts[1].count == 8,
-      let hash = Hex.decode(String(decoding: parts[1], as: UTF8.self))
-    else { throw .text }
-    let encoded = Array(parts[2])
-    guard let key = Base64.decode(encoded.span), let algorithm = key.first else { throw .text }
-    guard algorithm == Self.ed25519 else { throw .algorithm }
-    guard key.count == 1 + Ed25519.publicKeyByteCount else { throw .text }
-    self.init(name: String(decoding: parts[0], as: UTF8.self), publicKey: Array(key.dropFirst()))
-    guard id == hash.reduce(0, { $0 << 8 | UInt32($1) }) else { throw .hash }
+    let parsed = try VerifierKeyText(parsing: text, type: Self.ed25519)
+    self.init(name: parsed.name, publicKey: parsed.publicKey)
   }
 
-  package var text: String { "\(name)+\(Hex.encode(idBytes.span))+\(Base64.encode([Self.ed25519] + publicKey))" }
-
-  var idBytes: [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: id >> UInt32(24 - 8 * $0)) } }
-
-  /// The first four bytes of SHA-256(name ‖ 0x0a ‖ 0x01 ‖ public key).
-  private static func id(_ name: String, _ publicKey: [UInt8]) -> UInt32 {
-    let hash = SHA256.hash(Array(name.utf8) + [0x0a, ed25519] + publicKey)
-    return UInt32(hash.words.0 >> 32)
-  }
+  package var text: String { VerifierKeyText.text(name, Self.ed25519, publicKey) }
 
   /// Not empty, and without plus signs, control characters and what Unicode calls a space.
   static func isName(_ bytes: [UInt8]) -> Bool {

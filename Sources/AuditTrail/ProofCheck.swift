@@ -11,6 +11,8 @@ package enum EvidenceVerdict: Equatable, Sendable {
   case forked(String)
   /// The key that was given did not sign it.
   case wrongKey
+  /// Witnesses that were asked for did not cosign the head.
+  case unwitnessed(String)
   case unsupported
   case nothing
 }
@@ -21,7 +23,9 @@ package enum Proof: Equatable, Sendable {
   case consistency(ConsistencyProof)
 
   package init(parsing file: [UInt8]) throws(ProofMalformed) {
-    if file.starts(with: ConsistencyProof.title.utf8.dropLast()) {
+    let title = ConsistencyProof.title.utf8
+    // why: one that was cut within its first line is still one.
+    if file.starts(with: title.dropLast()) || (!file.isEmpty && title.starts(with: file)) {
       self = .consistency(try ConsistencyProof(parsing: file))
     } else {
       self = .entry(try EntryProof(parsing: file))

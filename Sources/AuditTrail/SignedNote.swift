@@ -32,7 +32,7 @@ package struct SignedNote: Equatable, Sendable {
 
   package static let byteCountMax = 65_536
   package static let signaturesMax = 64
-  private static let lineStart = Array("\u{2014} ".utf8)
+  fileprivate static let lineStart = Array("\u{2014} ".utf8)
   private static let newline = UInt8(ascii: "\n")
 
   /// With the newline at its end.
@@ -43,6 +43,12 @@ package struct SignedNote: Equatable, Sendable {
     precondition(text.last == Self.newline, "a note's text ends in a newline")
     self.text = text
     signatures = [Signature(name: signer.key.name, keyID: signer.key.id, bytes: signer.sign(text))]
+  }
+
+  /// A note whose signatures are known; the first are those of its maker.
+  init(text: [UInt8], signatures: [Signature]) {
+    self.text = text
+    self.signatures = signatures
   }
 
   package init(parsing note: Span<UInt8>) throws(Malformed) {
@@ -79,15 +85,7 @@ package struct SignedNote: Equatable, Sendable {
       bytes: Array(blob.dropFirst(4)))
   }
 
-  package var encoded: [UInt8] {
-    var bytes = text + [Self.newline]
-    for signature in signatures {
-      let id = (0..<4).map { UInt8(truncatingIfNeeded: signature.keyID >> UInt32(24 - 8 * $0)) }
-      bytes += Self.lineStart + signature.name.utf8
-      bytes += Array(" \(Base64.encode(id + signature.bytes))\n".utf8)
-    }
-    return bytes
-  }
+  package var encoded: [UInt8] { text + [Self.newline] + signatures.flatMap(\.line) }
 
   /// Every signature that bears the key's name and id must be its own: one that is not spoils the note.
   package func verdict(of key: NoteKey) -> Verdict {
@@ -101,6 +99,14 @@ package struct SignedNote: Equatable, Sendable {
       }
     }
     return .valid
+  }
+}
+
+extension SignedNote.Signature {
+  /// With its newline.
+  var line: [UInt8] {
+    let blob = Base64.encode(VerifierKeyText.idBytes(keyID) + bytes)
+    return SignedNote.lineStart + name.utf8 + Array(" \(blob)\n".utf8)
   }
 }
 

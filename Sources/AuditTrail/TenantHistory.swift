@@ -53,12 +53,12 @@ extension AuditEntry {
   }
 
   /// The hash of the entry before, in a well-formed entry.
-  static func previous(in entry: Span<UInt8>) -> Digest { Digest(entry.extracting(16..<48)) }
+  package static func previous(in entry: Span<UInt8>) -> Digest { Digest(entry.extracting(16..<48)) }
 
   /// Whether a tenant's history begins here, if it has not begun: what only a tenant that is there can have.
   ///
   /// why: names that nobody has can be asked for by anyone, without end.
-  static func beginsHistory(_ entry: Span<UInt8>) -> Bool {
+  package static func beginsHistory(_ entry: Span<UInt8>) -> Bool {
     if entry[1] == EntryClass.intent.rawValue { return true }
     if entry[4] == 0, entry[5] == UInt8(Outcome.ok.rawValue) { return true }
     guard let entry = try? AuditEntry(parsing: entry) else { return false }

@@ -66,6 +66,21 @@ struct MerkleFrontierTests {
     }
   }
 
+  @Test func `A tree and a run of leaves behind it, hashed apart, are one tree, whatever the sizes`() {
+    var tree = MerkleFrontier()
+    for size in 0..<80 {
+      for count in 0...(Self.leaves.count - size) {
+        var (joined, run) = (tree, TreeRun(first: UInt64(size)))
+        for leaf in Self.leaves[size..<size + count] { run.append(leaf) }
+        joined.append(run)
+        var plain = tree
+        for leaf in Self.leaves[size..<size + count] { plain.append(leaf) }
+        #expect(joined == plain, "\(count) behind \(size)")
+      }
+      tree.append(Self.leaves[size])
+    }
+  }
+
   @Test func `Hashes that cannot belong to a size are refused`() {
     #expect(MerkleFrontier(size: 3, subtrees: [.zero]) == nil)
     #expect(MerkleFrontier(size: 0, subtrees: [.zero]) == nil)

@@ -37,6 +37,7 @@ struct ProofFileTests {
     case .truncated: "truncated"
     case .forked: "forked"
     case .wrongKey: "wrong-key"
+    case .unwitnessed: "unwitnessed"
     case .unsupported: "unsupported"
     case .nothing: "nothing"
     }

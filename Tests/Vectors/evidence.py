@@ -177,7 +177,7 @@ def check_proof(data, key, leaf=None):
     """Returns where the proof is valid, else raises the verdict."""
     if not data:
         raise Verdict("nothing", "")
-    title = CONSISTENCY if data.startswith(CONSISTENCY[:-1]) else ENTRY
+    title = CONSISTENCY if data.startswith(CONSISTENCY[:-1]) or CONSISTENCY.startswith(data) else ENTRY
     if len(data) > 262144:
         raise Verdict("tampered", "too long")
     if b"\n" not in data:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import cosigned
 import evidence
 
 HERE = Path(__file__).resolve().parent
@@ -1442,6 +1443,11 @@ def heads_vectors(leaves):
     return dict(seed=LOG_SEED, publicKey=public_key(LOG_SEED), origin=ORIGIN.decode(), verifierKey=key, keys=keys_vectors(), heads=out)
 
 
+def witness_vectors(heads):
+    head = next(h["note"] for h in heads["heads"] if h["name"] == "a head")
+    return cosigned.vectors(rnd, head[:head.index(b"\n\n") + 1], head, heads["verifierKey"], check)
+
+
 def proofs_vectors(entries, leaves):
     key, log = verifier_key(ORIGIN, LOG_SEED), (ORIGIN, LOG_SEED)
     sizes = [1, 2, 3, 6, 7, 8, 255, 256, 257, 300]
@@ -1504,7 +1510,7 @@ def proofs_vectors(entries, leaves):
     add("the newer head first", "tampered", consistency_proof(steps, head(300), head(100)))
     add("an older head of another key", "wrong-key", consistency_proof(steps, head(100, signer=(ORIGIN, WITNESS_SEED)), head(300)))
     add("a later version of it", "unsupported", grown.replace(b"proof@v1", b"proof@v2"))
-    for cut in (40, grown.index(b"\n\n") + 2, len(consistency_proof(steps, head(100), b"")), len(grown) - 1):
+    for cut in (2, 12, 40, grown.index(b"\n\n") + 2, len(consistency_proof(steps, head(100), b"")), len(grown) - 1):
         add("a log that grew, cut at byte %u" % cut, "truncated", grown[:cut])
     return dict(verifierKey=key, leaves=leaves, inclusion=inclusion, consistency=consistency, files=files)
 
@@ -1712,6 +1718,7 @@ def build():
         "wrapped-key.json": wrapped_vectors(), "local-envelope.json": locals_, "text.json": text_vectors(envelopes, locals_),
         "keyring.json": keyring_vectors(), "entry.json": entry_vectors(), "rows.json": rows_vectors(),
         "heads.json": heads, "proofs.json": proofs, "signing-key.json": signing_key_vectors(), "histories.json": histories_vectors(),
+        "witness.json": witness_vectors(heads),
     }
     files = {name: as_file(value) for name, value in files.items()}
     index = []
