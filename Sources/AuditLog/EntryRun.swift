@@ -36,6 +36,9 @@ struct EntryRun: Sendable {
     while nextSequence < size { try frame(visit) }
   }
 
+  /// Reads one frame, or passes a seal.
+  mutating func next(visit: (Span<UInt8>) -> Void) throws(Broken) { try frame(visit) }
+
   private mutating func frame(_ visit: (Span<UInt8>) -> Void) throws(Broken) {
     var file = if let file { file } else { try opened() }
     guard let header = try Self.read(&file, at: place.offset, Frame.headerByteCount, { Frame.parseHeader($0) }) else {

@@ -12,6 +12,8 @@ package struct HeadCadence: Sendable {
   package var busyEntries: UInt64 = 100
   /// and so often where any came.
   package var idleSeconds = 60.0
+  /// How long a stop waits for tenants' histories that are still being read.
+  package var endingSeconds = 1.5
 
   package init() {}
 }
@@ -49,6 +51,7 @@ package final class HeadKeeper: Sendable {
   private let log: AuditLog
   /// For who reads what was signed.
   let storage: any LogStorage
+  let wanted = WantedHistories()
   private let cadence: HeadCadence
   private let shared: Shared
   private let anchor: Anchor?
@@ -64,9 +67,10 @@ package final class HeadKeeper: Sendable {
     (self.log, storage, self.cadence) = (log, start.storage, cadence)
     let shared = Shared(Report(newest: start.kept.newest, published: start.kept.published))
     let anchor = path.map(Anchor.init)
+    let wanted = self.wanted
     (self.shared, self.anchor) = (shared, anchor)
     thread = WorkThread(name: "audit-heads") {
-      var desk = HeadDesk(start, signer: signer, anchor: anchor, cadence: cadence, clock: clock)
+      var desk = HeadDesk(start, signer: signer, anchor: anchor, cadence: cadence, clock: clock, wanted: wanted)
       while true {
         let isClosing = shared.isClosing.load(ordering: .acquiring)
         let isEnding = shared.isEnding.load(ordering: .acquiring)
@@ -96,10 +100,13 @@ package final class HeadKeeper: Sendable {
     let report = now
     guard report.problem == nil, let last = report.publishedAt else { return 1000 }
     let waiting = log.head.nextSequence - (report.published?.checkpoint.size ?? 0)
-    let period = waiting >= cadence.busyEntries ? cadence.busySeconds : cadence.idleSeconds
+    let period = waiting >= cadence.busyEntries || wanted.isAnyMissing ? cadence.busySeconds : cadence.idleSeconds
     let left = (last + period - Clock.seconds()) * 1000 + Double(cadence.gatheringMilliseconds)
     return UInt32(min(max(left, 100), 3_600_000))
   }
+
+  /// Has the thread that signs look whether it may make tenant heads that somebody waits for.
+  func stirForHistories() { log.stirHeads() }
 
   /// Puts the last tenant heads into the log, which is about to be closed.
   package func end() {
@@ -139,6 +146,7 @@ private struct HeadDesk {
   /// nil where no tenant heads are made.
   private let tenants: TenantKeeper?
   private let clock: LogClock?
+  private let wanted: WantedHistories
   /// When tenant heads could not be put into the log.
   private var refusedAt: Double?
   private var publishedAt: Double?
@@ -147,8 +155,11 @@ private struct HeadDesk {
   /// The files are not as they were written: no head, ever again in this process.
   private var isBroken = false
 
-  init(_ start: HeadStart, signer: NoteSigner, anchor: Anchor?, cadence: HeadCadence, clock: LogClock?) {
-    self.clock = clock
+  init(
+    _ start: HeadStart, signer: NoteSigner, anchor: Anchor?, cadence: HeadCadence, clock: LogClock?,
+    wanted: WantedHistories
+  ) {
+    (self.clock, self.wanted) = (clock, wanted)
     tenants = clock.map { _ in TenantKeeper(start.storage, start.epoch, size: start.follower.verifier.nextSequence) }
     (epoch, storage, follower, kept, nodes) = (start.epoch, start.storage, start.follower, start.kept, start.nodes)
     (self.signer, self.anchor, self.cadence) = (signer, anchor, cadence)
@@ -178,7 +189,8 @@ private struct HeadDesk {
     var milliseconds: Int?
     if publishedSize < signedSize || tenants?.isDue == true, let publishedAt {
       let from = max(publishedAt, publishedSize < signedSize ? 0 : refusedAt ?? 0)
-      milliseconds = max(1, Int((from + cadence.idleSeconds - Clock.seconds()) * 1000) + 1)
+      let period = areHistoriesAwaited ? cadence.busySeconds : cadence.idleSeconds
+      milliseconds = max(1, Int((from + period - Clock.seconds()) * 1000) + 1)
     }
     if tenants?.isBuilding == true { milliseconds = min(milliseconds ?? .max, 200) }
     log.awaitEntries(beyond: signedSize, milliseconds: milliseconds)
@@ -189,8 +201,12 @@ private struct HeadDesk {
     guard publishedSize < size || areTenantsDue else { return false }
     guard !isLast, let publishedAt else { return true }
     let age = Clock.seconds() - publishedAt
-    return age >= cadence.idleSeconds || age >= cadence.busySeconds && size - publishedSize >= cadence.busyEntries
+    let isBusy = size - publishedSize >= cadence.busyEntries || areHistoriesAwaited
+    return age >= cadence.idleSeconds || age >= cadence.busySeconds && isBusy
   }
+
+  /// Whether somebody waits for tenant heads that can be made.
+  private var areHistoriesAwaited: Bool { areTenantsDue && wanted.isAnyMissing }
 
   private var areTenantsDue: Bool {
     guard tenants?.isDue == true else { return false }
@@ -233,6 +249,7 @@ private struct HeadDesk {
     guard let tenants, let clock, areTenantsDue else { return nil }
     guard log.head.nextSequence - follower.verifier.nextSequence <= Limits.historyLagMax / 16 else { return nil }
     let (heads, place, leaf) = (tenants.heads(), follower.place, follower.verifier.previousLeaf)
+    let paths = wanted.names.map { ($0, tenants.path(of: $0)) }
     let entry = heads.entry(wall: clock.wall(), bootNanoseconds: clock.bootNanoseconds())
     let appended: AppendedEntry
     do throws(AppendFailure) { appended = try log.appendAndWait(EntryDraft(entry)) } catch {
@@ -240,6 +257,8 @@ private struct HeadDesk {
       return nil
     }
     refusedAt = nil
+    let places = paths.map { ($0, WantedHistories.Place(heads: heads, commitment: appended.sequence, path: $1)) }
+    wanted.take(Dictionary(places) { first, _ in first })
     tenants.note(heads, at: place, leaf, isLast: isLast)
     // why: an entry is told before the log's head is, and only that shows where a frame ends.
     while log.head.nextSequence <= appended.sequence { log.awaitEntries(beyond: appended.sequence, milliseconds: 100) }
@@ -249,7 +268,7 @@ private struct HeadDesk {
   /// The last tenant heads, over all that will be in the log beside them.
   mutating func end(_ log: AuditLog) {
     guard !isBroken, let tenants else { return }
-    let until = Clock.seconds() + 1.5
+    let until = Clock.seconds() + cadence.endingSeconds
     do throws(LogError) {
       try follow(to: log.head.nextSequence, isLast: false)
       while tenants.isBuilding, Clock.seconds() < until {

@@ -34,22 +34,22 @@ extension HeadKeeper {
     return PublishedHead(head: head, consistency: hashes)
   }
 
-  /// That an entry is in the log of the newest published head, without the entry. Blocks.
-  package func proof(of sequence: UInt64) throws(ProofFault) -> EntryProof {
+  /// That an entry is in the log of the newest published head, without the entry where nothing else is said. Blocks.
+  package func proof(of sequence: UInt64, withEntry: Bool = false) throws(ProofFault) -> EntryProof {
     guard let head = now.published else { throw .noHead }
     let (size, root) = (head.checkpoint.size, head.checkpoint.root)
     guard sequence < size else { throw .notCovered(size: size, milliseconds: millisecondsToNext) }
-    let (leaf, hashes) = try make { (source) throws(ProofSource.Missing) in
+    let (entry, hashes) = try make { (source) throws(ProofSource.Missing) in
       let entry = try source.entry(sequence)
       let hashes = try TreeProof.inclusion(of: sequence, in: size) { node throws(ProofSource.Missing) in
         try source.node(node)
       }
-      return (AuditEntry.leafHash(entry.span), hashes)
+      return (entry, hashes)
     }
-    guard TreeProof.isIncluded(leaf: leaf, index: sequence, size: size, root: root, proof: hashes) else {
+    guard TreeProof.isIncluded(leaf: AuditEntry.leafHash(entry.span), index: sequence, size: size, root: root, proof: hashes) else {
       throw .unmade
     }
-    return EntryProof(entry: nil, index: sequence, hashes: hashes, head: head)
+    return EntryProof(entry: withEntry ? entry : nil, index: sequence, hashes: hashes, head: head)
   }
 
   private func make<Made>(

@@ -46,7 +46,7 @@ package struct LogDirectory {
     return try? file.read(at: 0, count: SegmentHeader.byteCount)
   }
 
-  private func readHeader(_ number: UInt64) -> SegmentHeader? {
+  func readHeader(_ number: UInt64) -> SegmentHeader? {
     readHeaderPage(number).flatMap { try? SegmentHeader(parsing: $0.span) }
   }
 

@@ -80,12 +80,12 @@ extension LogEpochs {
   ///
   /// `prepare` gets each reader before it reads, `visit` each entry and its epoch.
   package func readAll(
-    _ storage: any LogStorage, prepare: (inout LogReader) throws -> Void = { _ in },
+    _ storage: any LogStorage, ahead: ReadAhead? = nil, prepare: (inout LogReader) throws -> Void = { _ in },
     visit: (UInt32, Span<UInt8>) -> Void = { _, _ in }, progress: (UInt64) -> Void = { _ in }
   ) throws -> [EpochReading] {
     var readings: [EpochReading] = []
     for epoch in all {
-      var reader = try LogReader(storage, epoch: epoch.epoch)
+      var reader = try LogReader(storage, epoch: epoch.epoch, ahead: ahead)
       try prepare(&reader)
       readings.append(
         try reader.readLinked(
@@ -112,21 +112,33 @@ extension LogReader {
   ) throws(LogError) -> EpochReading {
     var first: AuditEntry?
     let number = epoch.epoch
-    var end = try readAvailable(
-      visit: { bytes in
-        if first == nil { first = try? AuditEntry(parsing: bytes) }
-        visit(number, bytes)
-      }, progress: progress)
-    end = try retried(end, storage) { visit(number, $0) }
+    var end: End
+    do throws(LogError) {
+      end = try readAvailable(
+        visit: { bytes in
+          if first == nil { first = try? AuditEntry(parsing: bytes) }
+          visit(number, bytes)
+        }, progress: progress)
+      end = try retried(end, storage) { visit(number, $0) }
+    } catch {
+      // why: whatever stands behind it, what is wrong with the first entry comes first.
+      if let before, let first { _ = try link(first, after: before) }
+      throw error
+    }
     guard let before else { return EpochReading(reader: self, end: end, link: nil, acknowledgement: nil) }
-    guard let first, let link = EpochLink(first), link.size == before.entries,
+    return EpochReading(reader: self, end: end, link: try link(first, after: before), acknowledgement: first)
+  }
+
+  /// How the epoch goes on from the one before, as its first entry says it and the one before has it.
+  private func link(_ first: AuditEntry?, after before: EpochReading) throws(LogError) -> EpochLink {
+    guard let link = first.flatMap(EpochLink.init), link.size == before.entries,
       link.root == before.reader.verifier.tree.root
     else {
       throw .corrupt(
         LogFault(.epochLink, segment: 0, offset: UInt64(SegmentHeader.byteCount), sequence: 0),
-        file: LogNames.segment(epoch: number, 0))
+        file: LogNames.segment(epoch: epoch.epoch, 0))
     }
-    return EpochReading(reader: self, end: end, link: link, acknowledgement: first)
+    return link
   }
 
   /// Where a service is writing, its frame under way looks torn for a moment: then look again.

@@ -16,11 +16,12 @@ package struct LogReader {
   package let epoch: EpochDescriptor
   private let storage: any LogStorage
   private var walk: SegmentWalk
+  private let ahead: ReadAhead?
 
-  /// Without an epoch: the newest.
-  package init(_ storage: any LogStorage, epoch number: UInt32? = nil) throws(LogError) {
+  /// Without an epoch: the newest. Without `ahead`, all is done by the thread that reads.
+  package init(_ storage: any LogStorage, epoch number: UInt32? = nil, ahead: ReadAhead? = nil) throws(LogError) {
     let directory = try LogDirectory(storage, epoch: number)
-    self.storage = storage
+    (self.storage, self.ahead) = (storage, ahead)
     epoch = directory.epoch
     verifier = ChainVerifier(epoch: directory.epoch)
     walk = try directory.walk(0, sequence: 0)
@@ -34,6 +35,7 @@ package struct LogReader {
     while true {
       let directory = try LogDirectory(storage, epoch: epoch.epoch)
       try walk.refresh()
+      walk.ahead = ahead
       walk.hasSuccessor = walk.number + 1 < directory.walkEnd
       var passed: UInt64 = 0
       let end = try walk.run(&verifier, visit: visit) { offset in

@@ -83,7 +83,7 @@ package protocol LogStorage: Sendable {
 /// One file of a log.
 package protocol LogFile: AnyObject, Sendable {
   func size() throws(StorageFailure) -> UInt64
-  /// Up to `count` bytes; fewer only at the file's end.
+  /// Up to `count` bytes; fewer only at the file's end, none where no file reaches.
   func read(at offset: UInt64, count: Int) throws(StorageFailure) -> [UInt8]
   /// All of the bytes, or a failure after which any part of them may be there.
   func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(StorageFailure)

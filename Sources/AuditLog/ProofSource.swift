@@ -21,6 +21,13 @@ package struct ProofSource {
     nodes = []
   }
 
+  /// With such a file that is kept elsewhere.
+  init(_ directory: LogDirectory, nodes file: NodeFile) {
+    self.directory = directory
+    self.file = file
+    nodes = []
+  }
+
   /// With what reading the whole log gives: where there is no such file, or it leads nowhere.
   package init(readingAll directory: LogDirectory, progress: (UInt64) -> Void = { _ in }) throws(LogError) {
     self.directory = directory
@@ -60,7 +67,7 @@ package struct ProofSource {
   // MARK: Entries
 
   /// Up to 256 entries, from a multiple of it on.
-  private mutating func entries(ofBlock number: UInt64) throws(Missing) -> [[UInt8]] {
+  mutating func entries(ofBlock number: UInt64) throws(Missing) -> [[UInt8]] {
     if let block, block.number == number { return block.entries }
     var place: (segment: UInt64, offset: UInt64) = (0, UInt64(SegmentHeader.byteCount))
     if number > 0 {

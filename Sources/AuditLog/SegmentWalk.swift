@@ -35,6 +35,8 @@ struct SegmentWalk {
   private var file: WindowedFile
   /// Whether a later segment exists: then nothing may be torn here.
   var hasSuccessor: Bool
+  /// nil where one thread reads.
+  var ahead: ReadAhead?
   private var offset: UInt64 = 0
   private var lastFrame: UInt64?
 
@@ -83,7 +85,13 @@ struct SegmentWalk {
       offset = UInt64(SegmentHeader.byteCount)
     }
     var isSecondLook = false
+    var (aheadFrom, calm) = (offset, UInt64(ahead?.pieceBytes ?? 0))
     while !verifier.isSealed {
+      if let ahead, offset >= aheadFrom {
+        readAhead(ahead, &verifier, visit: visit, progress: progress)
+        // why: what several threads stopped at is for one to judge, and there may be much of it.
+        (aheadFrom, calm) = (offset + calm, 2 * calm)
+      }
       do throws(LogError) {
         let count = try frame(at: offset, &verifier, visit: visit)
         lastFrame = offset
@@ -103,6 +111,28 @@ struct SegmentWalk {
     }
     try checkBehindSeal(from: offset, verifier)
     return SegmentEnd(end: offset, lastFrame: lastFrame, tail: .clean)
+  }
+
+  /// Goes on over pieces that other threads check, up to the first that is not sound, does not follow, or is none: that is
+  /// for `frame` to judge, which gives the answers.
+  private mutating func readAhead(
+    _ ahead: ReadAhead, _ verifier: inout ChainVerifier, visit: (Span<UInt8>) -> Void, progress: (UInt64) -> Void
+  ) {
+    guard let segment = verifier.segment, !verifier.keepsNodes, ahead.threads > 1 else { return }
+    guard offset + 2 * UInt64(ahead.pieceBytes) <= file.size else { return }
+    let cutter = SegmentCutter(
+      file.file, size: file.size, segment, from: offset, verifier.fileHash, pieceBytes: ahead.pieceBytes)
+    let line = PieceLine(cutter, verifier, piecesMax: ahead.piecesMax)
+    let threads = (1..<ahead.threads).map { _ in WorkThread(name: "log-reading") { line.work() } }
+    defer {
+      line.stop()
+      for thread in threads { thread.join() }
+    }
+    while let (piece, found) = line.next(), let found, verifier.join(found, fileHash: piece.fileHash) {
+      for range in found.entries { visit(piece.bytes.span.extracting(range)) }
+      (lastFrame, offset) = (piece.lastFrame, piece.end)
+      progress(offset)
+    }
   }
 
   /// What stands behind the last frame; nil where that asks for a second look.

@@ -71,6 +71,11 @@ final class TenantKeeper {
   /// What covers all entries so far.
   func heads() -> TenantHeads { histories.heads() }
 
+  /// A tenant's place under these, nil where it has no history.
+  func path(of tenant: [UInt8]) -> WantedHistories.Path? {
+    histories.path(of: tenant.span).map { WantedHistories.Path(index: UInt64($0.index), hashes: $0.hashes) }
+  }
+
   /// These are in the log. The file is written where that is worth it, or there will be no further chance.
   func note(_ heads: TenantHeads, at place: LogFollower.Place, _ leaf: Digest, isLast: Bool) {
     progress.covered = heads.size

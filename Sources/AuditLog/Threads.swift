@@ -30,6 +30,7 @@ internal import Glibc
   func unlock() { unsafe pthread_mutex_unlock(mutex) }
   func wait() { unsafe pthread_cond_wait(condition, mutex) }
   func signal() { unsafe pthread_cond_signal(condition) }
+  func broadcast() { unsafe pthread_cond_broadcast(condition) }
 
   func wait(milliseconds: Int) {
     var until = timespec()

@@ -2,7 +2,7 @@
 struct WindowedFile {
   private let windowBytes: Int
   private(set) var size: UInt64
-  private let file: any LogFile
+  let file: any LogFile
   private var window: [UInt8] = []
   private var windowStart: UInt64 = 0
 

@@ -26,6 +26,16 @@ struct DirectoryTests {
 
   private func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() }
 
+  @Test func `At a place that no file reaches there is nothing to read`() throws {
+    let name = "000001-0000000000.seg"
+    for storage in [try folder.storage(), MemoryStorage(files: [name: [1, 2, 3]])] as [any LogStorage] {
+      let file = try storage.open(name, forWriting: false)
+      #expect(try file.read(at: 0, count: 2).count == 2, "the control")
+      let far: [UInt64] = [1 << 62, 1 << 63 - 1, 1 << 63, .max]
+      for offset in far { #expect(try file.read(at: offset, count: 2).isEmpty) }
+    }
+  }
+
   @Test func `A lock whose file was deleted is held all the same, and its holder is named`() throws {
     let storage = try folder.storage()
     try FileManager.default.removeItem(atPath: folder.path + "/lock")

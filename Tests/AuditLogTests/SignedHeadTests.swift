@@ -32,7 +32,7 @@ struct SignedLog {
   static var hasty: HeadCadence {
     var cadence = HeadCadence()
     cadence.gatheringMilliseconds = 1
-    (cadence.busySeconds, cadence.idleSeconds) = (0, 0)
+    (cadence.busySeconds, cadence.idleSeconds, cadence.endingSeconds) = (0, 0, 60)
     return cadence
   }
 

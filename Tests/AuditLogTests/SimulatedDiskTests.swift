@@ -9,7 +9,7 @@ import Testing
 /// The writer on a disk that loses what was not synced: thousands of lives, each ended at some step by a
 /// power cut, a kill or a failed sync.
 struct SimulatedDiskTests {
-  static let runs = runsSlowTests ? 10_000 : 120
+  static let runs = runsSlowTests ? 10_000 : 60
 
   /// CHATELAINE_SEED replays one run.
   static let firstSeed: UInt64 = {

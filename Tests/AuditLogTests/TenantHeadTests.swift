@@ -41,7 +41,9 @@ struct TenantHeadTests {
 
   /// As a service does: the stop has something to cover, and leaves the file.
   private static func liveToFile(_ signed: SignedLog) throws {
-    let life = try signed.start(cadence: HeadCadence(), clock: clock)
+    var cadence = HeadCadence()
+    cadence.endingSeconds = 60
+    let life = try signed.start(cadence: cadence, clock: clock)
     try append(95, to: life)
     for _ in 0..<5000 where (life.keeper.now.published?.checkpoint.size ?? 0) < 95 { usleep(2000) }
     try append(5, to: life)

@@ -184,7 +184,7 @@ private final class MemoryFile: LogFile {
   func read(at offset: UInt64, count: Int) throws(StorageFailure) -> [UInt8] {
     try storage.begin(.read, name)
     return storage.with(node) { bytes in
-      let start = min(Int(offset), bytes.count)
+      let start = min(Int(clamping: offset), bytes.count)
       return Array(bytes[start..<min(bytes.count, start + count)])
     }
   }

@@ -2,7 +2,6 @@ package import ChatelaineAuditLog
 package import ChatelaineAuditTrail
 internal import ChatelaineTestSupport
 package import ChatelaineVocabulary
-internal import Glibc
 internal import Synchronization
 
 extension EntryDraft {
@@ -94,8 +93,9 @@ package struct Verification: Sendable {
   }
 
   /// Reads everything through LogReader; keeps the entries only where asked to.
-  package init(_ storage: any LogStorage, keepingEntries: Bool = false) {
-    self.init(reader: { () throws(LogError) in try LogReader(storage) }, keepingEntries: keepingEntries)
+  package init(_ storage: any LogStorage, keepingEntries: Bool = false, ahead: ReadAhead? = nil) {
+    self.init(
+      reader: { () throws(LogError) in try LogReader(storage, ahead: ahead) }, keepingEntries: keepingEntries)
   }
 
   /// Goes on where a reader stands.
@@ -177,6 +177,3 @@ package struct SampleLog: Sendable {
     return places
   }
 }
-
-/// Whether the slow kinds of tests run too.
-package let runsSlowTests = unsafe getenv("CHATELAINE_SLOW") != nil
