@@ -98,18 +98,10 @@ package final class KeyStore: Sendable {
 
   // MARK: Reading
 
-  package func tenant(_ id: TenantID) throws(KeyStoreError) -> TenantRow? {
-    try load(
-      "tenant \(id.rawValue)", bucketOf: TenantRow.table, TenantRow.primaryKey(id),
-      sql: "SELECT * FROM tenants WHERE bucket = ? AND id = ?", [id.rawValue.databaseValue], TenantRow.init)
-  }
+  package func tenant(_ id: TenantID) throws(KeyStoreError) -> TenantRow? { try load(.tenant(id)) }
 
   package func key(_ tenant: TenantID, _ name: KeyName) throws(KeyStoreError) -> TenantKeyRow? {
-    try load(
-      "key \(tenant.rawValue)/\(name.rawValue)", bucketOf: TenantKeyRow.table, TenantKeyRow.primaryKey(tenant, name),
-      // why: no MAC covers an index; a changed one must not make a key absent that is there.
-      sql: "SELECT * FROM tenant_keys NOT INDEXED WHERE bucket = ? AND tenant = ? AND name = ?",
-      [tenant.rawValue.databaseValue, name.rawValue.databaseValue], TenantKeyRow.init)
+    try load(.key(tenant, name))
   }
 
   /// The key of an id, where it is one of this tenant.
@@ -129,19 +121,10 @@ package final class KeyStore: Sendable {
 
   package func keyVersion(
     _ tenant: TenantID, _ name: KeyName, _ version: UInt32
-  ) throws(KeyStoreError) -> KeyVersionRow? {
-    try load(
-      "key \(tenant.rawValue)/\(name.rawValue) version \(version)", bucketOf: KeyVersionRow.table,
-      KeyVersionRow.primaryKey(tenant, name, version),
-      sql: "SELECT * FROM key_versions WHERE bucket = ? AND tenant = ? AND name = ? AND version = ?",
-      [tenant.rawValue.databaseValue, name.rawValue.databaseValue, Int64(version).databaseValue], KeyVersionRow.init)
-  }
+  ) throws(KeyStoreError) -> KeyVersionRow? { try load(.keyVersion(tenant, name, version)) }
 
   package func masterVersion(_ version: UInt32) throws(KeyStoreError) -> MasterVersionRow? {
-    try load(
-      "master key version \(version)", bucketOf: MasterVersionRow.table, MasterVersionRow.primaryKey(version),
-      sql: "SELECT * FROM master_versions WHERE bucket = ? AND version = ?", [Int64(version).databaseValue],
-      MasterVersionRow.init)
+    try load(.masterVersion(version))
   }
 
   /// Every version that was ever taken into the store, in order. Refused where the row of one is gone.
@@ -161,11 +144,7 @@ package final class KeyStore: Sendable {
     return rows
   }
 
-  package func rotation(to version: UInt32) throws(KeyStoreError) -> RotationRow? {
-    try load(
-      "the rotation to master key version \(version)", bucketOf: RotationRow.table, RotationRow.primaryKey(version),
-      sql: "SELECT * FROM rotations WHERE bucket = ? AND version = ?", [Int64(version).databaseValue], RotationRow.init)
-  }
+  package func rotation(to version: UInt32) throws(KeyStoreError) -> RotationRow? { try load(.rotation(version)) }
 
   /// Ids of tenants in order, a page at a time; refused where any record of a tenant is gone.
   package func tenantIDs(after: TenantID? = nil, limit: Int) throws(KeyStoreError) -> [TenantID] {
@@ -208,104 +187,6 @@ package final class KeyStore: Sendable {
     }
     try sweep(.key)
     return found
-  }
-
-  /// Reads a row and checks it and its bucket; a row that is not there is checked to be absent. `sql` asks for the
-  /// bucket first.
-  private func load<Loaded: StoredRow>(
-    _ record: String, bucketOf table: StoreTable, _ primaryKey: [UInt8], sql: String, _ arguments: [DatabaseValue],
-    _ decode: (RowReader) throws(KeyStoreError) -> Loaded
-  ) throws(KeyStoreError) -> Loaded? {
-    let bucket = Bucket.number(table, primaryKey)
-    let (snapshot, expected) = try read(record, bucket: bucket) { database in
-      try RowSnapshot(database, sql: sql, [bucket.databaseValue] + arguments, bucket: bucket, record: record)
-    }
-    guard Bucket.digest(snapshot.bucketMACs) == expected else { throw .tampered(record: record) }
-    guard let row = snapshot.row else {
-      // why: a row whose name was edited leaves the bucket's MACs as they were.
-      for (table, row) in snapshot.bucketRows { try checkRow(table, row, in: bucket, record: record) }
-      return nil
-    }
-    let reader = RowReader(row: row, record: record)
-    let loaded = try decode(reader)
-    let mac = try reader.digest("row_mac")
-    guard loaded.primaryKey == primaryKey, authenticator.mac(of: loaded) == mac, snapshot.bucketMACs.contains(mac)
-    else { throw .tampered(record: record) }
-    return loaded
-  }
-
-  /// Takes a snapshot of the generation that the store's head has, with the bucket's digest of then.
-  private func read(
-    _ record: String, bucket: Int, _ snapshot: (Database) throws -> RowSnapshot
-  ) throws(KeyStoreError) -> (RowSnapshot, Digest) {
-    while true {
-      let before = state.withLock { $0.head.generation }
-      let snapshot = try translating("reading \(record)") { try pool.read(snapshot) }
-      let (generation, digest, isUncertain) = state.withLock {
-        ($0.head.generation, $0.tree.digests[bucket], $0.isUncertain)
-      }
-      if snapshot.generation == generation { return (snapshot, digest) }
-      guard !isUncertain else { throw Self.uncertain("reading") }
-      // why: only a change that was committed meanwhile sets them apart; then look again.
-      guard snapshot.generation >= before, snapshot.generation < generation else {
-        throw .tampered(record: "the store")
-      }
-    }
-  }
-
-  /// Checks one row of a bucket by itself: its MAC, over the name it has now, and its place.
-  func checkRow(_ table: StoreTable, _ row: Row, in bucket: Int, record: String) throws(KeyStoreError) {
-    let reader = RowReader(row: row, record: record)
-    let decoded = try table.decode(reader)
-    guard decoded.bucket == bucket, authenticator.mac(of: decoded) == (try reader.digest("row_mac")) else {
-      throw .tampered(record: record)
-    }
-  }
-
-  static func uncertain(_ doing: String) -> KeyStoreError {
-    .database(code: 10, doing: "\(doing) after a failed commit")
-  }
-
-  /// 0 while the store is being made.
-  static func generation(_ database: Database) throws -> UInt64 {
-    guard let row = try Row.fetchOne(database, sql: "SELECT generation FROM store") else { return 0 }
-    return try RowReader(row: row, record: "the store").integer("generation")
-  }
-
-  static func bucketMACs(_ database: Database, _ bucket: Int, record: String) throws -> [Digest] {
-    let statement = try database.cachedStatement(
-      sql: """
-        SELECT row_mac FROM tenants WHERE bucket = ?1 UNION ALL SELECT row_mac FROM tenant_keys WHERE bucket = ?1
-        UNION ALL SELECT row_mac FROM key_versions WHERE bucket = ?1
-        UNION ALL SELECT row_mac FROM master_versions WHERE bucket = ?1
-        UNION ALL SELECT row_mac FROM rotations WHERE bucket = ?1
-        """)
-    return try Row.fetchAll(statement, arguments: [bucket]).map { row in
-      try RowReader(row: row, record: record).digest("row_mac")
-    }
-  }
-
-  static func bucketRows(_ database: Database, _ bucket: Int) throws -> [(StoreTable, Row)] {
-    try StoreTable.inBuckets.flatMap { table in
-      try Row.fetchAll(database, sql: "SELECT * FROM \(table.sqlName) WHERE bucket = ?", arguments: [bucket])
-        .map { (table, $0) }
-    }
-  }
-}
-
-/// One row with its bucket's MACs and the store's generation, from one moment.
-private struct RowSnapshot {
-  let row: Row?
-  let bucketMACs: [Digest]
-  /// Where the row is not there.
-  let bucketRows: [(StoreTable, Row)]
-  let generation: UInt64
-
-  init(_ database: Database, sql: String, _ arguments: [DatabaseValue], bucket: Int, record: String) throws {
-    row = try Row.fetchOne(database.cachedStatement(sql: sql), arguments: StatementArguments(arguments))
-    bucketMACs = try KeyStore.bucketMACs(database, bucket, record: record)
-    bucketRows = row == nil ? try KeyStore.bucketRows(database, bucket) : []
-    generation = try KeyStore.generation(database)
   }
 }
 

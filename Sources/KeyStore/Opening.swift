@@ -188,6 +188,8 @@ extension KeyStore {
     var configuration = Configuration()
     configuration.maximumReaderCount = 4
     configuration.busyMode = .timeout(5)
+    // why: of a million tenants, the pages that lead to a row are more than the two MiB that SQLite keeps unasked.
+    configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -\(Schema.readerCacheKiB)") }
     return try translatingFull(path, "opening the store") {
       let pool = try DatabasePool(path: path, configuration: configuration)
       try pool.writeWithoutTransaction { try Schema.configureWriter($0) }

@@ -72,9 +72,8 @@ extension KeyStore {
   ) throws -> (tenants: [Tenant], macs: BucketMACs, end: Int) {
     let (all, end) = try tenants(database, from: start, rowsMax: rowsMax)
     let tenants = all.filter { $0.version != nil && $0.version != version }
-    let buckets = Set(tenants.map(\.bucket))
-    var macs: [Int: [Digest]] = [:]
-    for tenant in all where buckets.contains(tenant.bucket) { macs[tenant.bucket, default: []].append(tenant.mac) }
+    let buckets = BucketNumbers(tenants.map(\.bucket))
+    let macs = all.filter { buckets.contains($0.bucket) }.map { BucketMACs.Element(bucket: $0.bucket, mac: $0.mac) }
     return (tenants, try BucketMACs(buckets, tenants: macs, database), end)
   }
 
@@ -95,12 +94,10 @@ extension KeyStore {
 
   /// Rows whose MACs are right.
   private func read(_ statement: Statement) throws -> [Tenant] {
-    let places = ColumnPlaces(statement)
+    let columns = StatementColumns(statement)
     let rows = try Row.fetchCursor(statement)
     var tenants: [Tenant] = []
-    while let row = try rows.next() {
-      tenants.append(try tenant(RowReader(row: row, record: "a tenant", places: places)))
-    }
+    while try rows.next() != nil { tenants.append(try tenant(RowReader(columns, record: "a tenant"))) }
     return tenants
   }
 
@@ -114,78 +111,3 @@ extension KeyStore {
   }
 }
 
-/// The row MACs of some buckets, table by table.
-struct BucketMACs: Sendable {
-  private var macs: [StoreTable: [Int: [Digest]]]
-  private var buckets: Set<Int>
-
-  /// Of the tenants they are known already.
-  init(_ buckets: Set<Int>, tenants: [Int: [Digest]], _ database: Database) throws {
-    self.buckets = buckets
-    macs = [.tenant: tenants]
-    for table in StoreTable.inBuckets where table != .tenant { macs[table] = try Self.read(table, buckets, database) }
-  }
-
-  /// Another bucket's, which may lie anywhere.
-  mutating func add(_ bucket: Int, from database: Database) throws {
-    buckets.insert(bucket)
-    for table in StoreTable.inBuckets { macs[table]?[bucket] = try Self.read(table, [bucket], database)[bucket] }
-  }
-
-  /// Whether the tables that a rotation writes hold these.
-  func areWritten(in database: Database) throws -> Bool {
-    for table in [StoreTable.tenant, .rotation] {
-      let found = try Self.read(table, buckets, database).mapValues { $0.sorted() }
-      guard found == macs[table]?.mapValues({ $0.sorted() }) else { return false }
-    }
-    return true
-  }
-
-  private static func read(_ table: StoreTable, _ buckets: Set<Int>, _ database: Database) throws -> [Int: [Digest]] {
-    var found: [Int: [Digest]] = [:]
-    for range in ranges(of: buckets) { try take(range, of: table, database, &found) { buckets.contains($0) } }
-    return found
-  }
-
-  /// Few ranges that hold all of the buckets: those of a batch lie near each other, the rotation's anywhere.
-  private static func ranges(of buckets: Set<Int>) -> [ClosedRange<Int>] {
-    var ranges: [ClosedRange<Int>] = []
-    for bucket in buckets.sorted() {
-      if let last = ranges.last, bucket - last.upperBound < 64 {
-        ranges[ranges.count - 1] = last.lowerBound...bucket
-      } else {
-        ranges.append(bucket...bucket)
-      }
-    }
-    return ranges
-  }
-
-  private static func take(
-    _ range: ClosedRange<Int>, of table: StoreTable, _ database: Database, _ found: inout [Int: [Digest]],
-    _ isWanted: (Int) -> Bool
-  ) throws {
-    let statement = try database.cachedStatement(
-      sql: "SELECT bucket, row_mac FROM \(table.sqlName) WHERE bucket BETWEEN ? AND ?")
-    let places = ColumnPlaces(statement)
-    let rows = try Row.fetchCursor(statement, arguments: [range.lowerBound, range.upperBound])
-    while let row = try rows.next() {
-      let reader = RowReader(row: row, record: "a bucket", places: places)
-      let bucket: Int = try reader.integer("bucket")
-      if isWanted(bucket) { found[bucket, default: []].append(try reader.digest("row_mac")) }
-    }
-  }
-
-  var digests: [Int: Digest] {
-    var all: [Int: [Digest]] = [:]
-    for bucket in buckets { all[bucket] = [] }
-    for table in macs.values { all.merge(table) { $0 + $1 } }
-    return all.mapValues { Bucket.digest($0) }
-  }
-
-  func digest(of bucket: Int) -> Digest { Bucket.digest(macs.values.flatMap { $0[bucket] ?? [] }) }
-
-  mutating func replace(_ old: Digest, by new: Digest, in bucket: Int, of table: StoreTable) throws(KeyStoreError) {
-    guard let place = macs[table]?[bucket]?.firstIndex(of: old) else { throw .tampered(record: "bucket \(bucket)") }
-    macs[table]?[bucket]?[place] = new
-  }
-}

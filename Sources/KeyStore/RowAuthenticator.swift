@@ -9,9 +9,10 @@ struct RowAuthenticator: ~Copyable, Sendable {
 
   /// `HMAC-SHA-512(row key, table ‖ fields ‖ SHA-256(wrapped bytes))`, first half.
   borrowing func mac(of row: some StoreRow) -> Digest {
-    let head = [type(of: row).table.rawValue] + row.canonicalFields
+    var head = row.canonicalFields
+    head.insert(type(of: row).table.rawValue, at: 0)
     guard let wrapped = row.wrappedBytes else { return rowKey.authenticate(head.span, Span()) }
-    return rowKey.authenticate(head.span, SHA256.hash(wrapped).bytes.span)
+    return rowKey.authenticate(head.span, SHA256.hash(wrapped).inlineBytes.span)
   }
 }
 
@@ -31,7 +32,7 @@ enum Bucket {
   /// SHA-256 of the bucket's row MACs, sorted, concatenated.
   static func digest(_ macs: [Digest]) -> Digest {
     var hash = SHA256()
-    for mac in macs.sorted() { hash.update(mac.bytes) }
+    for mac in macs.sorted() { hash.update(mac.inlineBytes.span) }
     return hash.finish()
   }
 
@@ -107,9 +108,13 @@ struct BucketTree: Sendable {
     for (index, node) in prepared.nodes { nodes[index] = node }
   }
 
-  private static func leaf(_ digest: Digest) -> Digest { SHA256.hash(prefix: 0, digest.bytes.span) }
+  private static func leaf(_ digest: Digest) -> Digest { SHA256.hash(prefix: 0, digest.inlineBytes.span) }
 
   private static func node(_ left: Digest, _ right: Digest) -> Digest {
-    SHA256.hash(prefix: 1, (left.bytes + right.bytes).span)
+    var pair = InlineArray<64, UInt8>(repeating: 0)
+    var bytes = pair.mutableSpan
+    bytes.put(left, at: 0)
+    bytes.put(right, at: Digest.byteCount)
+    return SHA256.hash(prefix: 1, pair.span)
   }
 }

@@ -6,58 +6,69 @@ internal import GRDB
 /// Reads columns whose content nobody vouches for yet: a wrong type or length is a tampered record,
 /// never a trap.
 struct RowReader {
-  let row: Row
-  let record: String
-  /// For queries of many rows.
-  private let places: ColumnPlaces?
-
-  init(row: Row, record: String, places: ColumnPlaces? = nil) {
-    self.row = row
-    self.record = record
-    self.places = places
+  private enum Source {
+    case row(Row)
+    /// For queries of many rows: the one that the statement stands at.
+    case statement(StatementColumns)
   }
+
+  private let source: Source
+  let record: String
+
+  init(row: Row, record: String) { (source, self.record) = (.row(row), record) }
+  init(_ statement: StatementColumns, record: String) { (source, self.record) = (.statement(statement), record) }
 
   private func fail() -> KeyStoreError { .tampered(record: record) }
 
-  private func value(_ column: String) throws(KeyStoreError) -> DatabaseValue {
-    // why: a value of its own type is read from the statement as it is; an optional one takes several times as long.
-    if let place = places?[column] { return row[place] }
+  private func value(_ row: Row, _ column: String) throws(KeyStoreError) -> DatabaseValue {
     guard let value = row[column] as DatabaseValue? else { throw fail() }
     return value
   }
 
-  private func data(_ column: String) throws(KeyStoreError) -> Data {
-    guard case .blob(let data) = (try value(column)).storage else { throw fail() }
-    return data
+  /// Lends what a column of type BLOB has; nil where `body` cannot use it.
+  private func bytes<Value>(_ column: String, _ body: (Span<UInt8>) -> Value?) throws(KeyStoreError) -> Value {
+    let value: Value?
+    switch source {
+    case .statement(let columns): value = columns.blob(column, body)
+    case .row(let row):
+      guard case .blob(let data) = (try self.value(row, column)).storage else { throw fail() }
+      value = body(data.span)
+    }
+    guard let value else { throw fail() }
+    return value
   }
 
   func integer<Value: FixedWidthInteger>(_ column: String, as _: Value.Type = Value.self) throws(KeyStoreError) -> Value {
-    guard let value = Int64.fromDatabaseValue(try value(column)), let exact = Value(exactly: value) else {
-      throw fail()
+    let value: Int64?
+    switch source {
+    case .statement(let columns): value = columns.integer(column)
+    case .row(let row): value = Int64.fromDatabaseValue(try self.value(row, column))
     }
+    guard let value, let exact = Value(exactly: value) else { throw fail() }
     return exact
   }
 
   func text(_ column: String) throws(KeyStoreError) -> String {
-    guard let value = String.fromDatabaseValue(try value(column)) else { throw fail() }
+    let value: String?
+    switch source {
+    case .statement(let columns): value = columns.text(column)
+    case .row(let row): value = String.fromDatabaseValue(try self.value(row, column))
+    }
+    guard let value else { throw fail() }
     return value
   }
 
-  func blob(_ column: String) throws(KeyStoreError) -> [UInt8] {
-    [UInt8](try data(column))
-  }
+  func blob(_ column: String) throws(KeyStoreError) -> [UInt8] { try bytes(column) { $0.copied() } }
 
   func identifier(_ column: String) throws(KeyStoreError) -> Identifier {
-    let bytes = try data(column)
-    var cursor = ByteCursor()
-    guard bytes.count == Identifier.byteCount, let id = try? cursor.identifier(bytes.span) else { throw fail() }
-    return id
+    try bytes(column) { bytes in
+      var cursor = ByteCursor()
+      return bytes.count == Identifier.byteCount ? try? cursor.identifier(bytes) : nil
+    }
   }
 
   func digest(_ column: String) throws(KeyStoreError) -> Digest {
-    let bytes = try data(column)
-    guard bytes.count == Digest.byteCount else { throw fail() }
-    return Digest(bytes.span)
+    try bytes(column) { $0.count == Digest.byteCount ? Digest($0) : nil }
   }
 
   func time(_ column: String) throws(KeyStoreError) -> WallTime {
@@ -72,10 +83,7 @@ struct RowReader {
 
   /// The wrapped key of a column; nil where it was erased.
   func wrappedKey(_ column: String) throws(KeyStoreError) -> WrappedKey? {
-    let bytes = try data(column)
-    guard !bytes.isEmpty else { return nil }
-    guard let wrapped = try? WrappedKey(bytes.span) else { throw fail() }
-    return wrapped
+    try bytes(column) { bytes -> WrappedKey?? in bytes.isEmpty ? .some(nil) : (try? WrappedKey(bytes)).map { $0 } }
   }
 
   func tenant(_ column: String) throws(KeyStoreError) -> TenantID {
@@ -87,15 +95,6 @@ struct RowReader {
     guard let name = try? KeyName(try text(column)) else { throw fail() }
     return name
   }
-}
-
-/// Where a statement's columns stand: a row finds them by name anew for every row and column.
-struct ColumnPlaces {
-  private let names: [String]
-
-  init(_ statement: Statement) { names = statement.columnNames }
-
-  subscript(_ name: String) -> Int? { names.firstIndex(of: name) }
 }
 
 extension StoreTable {

@@ -6,6 +6,8 @@ enum Schema {
   /// "CHAT": marks the file as a store of Chatelaine.
   static let applicationID = 0x4348_4154
   static let version = 2
+  /// At most so much of the database in memory for each of its few connections.
+  static let readerCacheKiB = 16_384
 
   /// In the caller's transaction.
   static func migrate(_ database: Database, to version: Int = version) throws {

@@ -83,7 +83,7 @@ package struct TenantRow: Equatable, StoreRow {
   static let table = StoreTable.tenant
   var wrappedBytes: [UInt8]? { wrappedRoot?.bytes ?? [] }
   var primaryKey: [UInt8] { Self.primaryKey(id) }
-  var description: String { "tenant \(id.rawValue)" }
+  package var description: String { "tenant \(id.rawValue)" }
 
   static func primaryKey(_ id: TenantID) -> [UInt8] {
     var writer = ByteWriter(capacity: 66)
