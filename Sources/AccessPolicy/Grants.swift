@@ -68,6 +68,26 @@ package struct Grants: Sendable {
     return nil
   }
 
+  /// Whether this may be done to all that belongs to a tenant, whatever its keys are called.
+  package func grant(_ permission: Permission, allOf tenant: TenantID) -> Grant? {
+    let bit = permission.bit
+    for clause in clauses
+    where clause.mask & bit != 0 && clause.keys.contains(.any) && Self.any(of: clause.tenants, matches: tenant.bytes) {
+      return clause.grant
+    }
+    return nil
+  }
+
+  /// Whether this may be done to everything there is: all tenants, and what belongs to none.
+  package func grant(toAll permission: Permission) -> Grant? {
+    let bit = permission.bit
+    for clause in clauses
+    where clause.mask & bit != 0 && clause.keys.contains(.any) && clause.tenants.contains(.any) {
+      return clause.grant
+    }
+    return nil
+  }
+
   private static func any(of patterns: [NamePattern], matches name: [UInt8]) -> Bool {
     for pattern in patterns where pattern.matches(name) { return true }
     return false

@@ -18,6 +18,7 @@ package enum Permission: String, CaseIterable, Sendable {
   case masterCommit = "master-commit"
   case masterStatus = "master-status"
   case masterRetire = "master-retire"
+  case logRead = "log-read"
 
   /// A place of its own in a mask: asking for it costs neither a hash nor a search.
   var bit: UInt32 {
@@ -39,6 +40,7 @@ package enum Permission: String, CaseIterable, Sendable {
     case .masterCommit: 1 << 14
     case .masterStatus: 1 << 15
     case .masterRetire: 1 << 16
+    case .logRead: 1 << 17
     }
   }
 }
@@ -59,7 +61,7 @@ package enum Role: String, CaseIterable, Sendable {
         .status, .tenantCreate, .tenantList, .keyCreate, .keyList, .keyRotate, .keyEnable, .keyDisable, .masterRotate,
         .masterCommit, .masterStatus, .masterRetire,
       ]
-    case .reviewer: [.status]
+    case .reviewer: [.status, .logRead]
     }
   }
 }

@@ -7,10 +7,12 @@ package struct PolicyRule: Sendable, Equatable {
   package let tenants: [NamePattern]
   package let keys: [NamePattern]
   package let permissions: Set<Permission>
+  /// Where in its file it stands, from 1.
+  package let line: Int?
 
   package init(
     name: String, role: Role, principals: [PrincipalPattern], tenants: [NamePattern] = [.any],
-    keys: [NamePattern] = [.any], permissions: Set<Permission>
+    keys: [NamePattern] = [.any], permissions: Set<Permission>, line: Int? = nil
   ) {
     self.name = name
     self.role = role
@@ -18,5 +20,6 @@ package struct PolicyRule: Sendable, Equatable {
     self.tenants = tenants
     self.keys = keys
     self.permissions = permissions
+    self.line = line
   }
 }

@@ -41,7 +41,7 @@ package struct ConfigurationError: Error, Equatable, Sendable {
     case segmentBytes
     case anchorAlone
     case socketPath(key: String, byteCount: Int)
-    case sameSocket
+    case sameSocket(key: String, other: String)
     /// `owner` is the key that names the directory.
     case socketAmong(key: String, owner: String)
     case account(String)

@@ -37,7 +37,7 @@ package enum PolicyFile {
     return PolicyRule(
       name: try fields.text("name"), role: role, principals: principals,
       tenants: try patterns(fields, "tenants", role), keys: try patterns(fields, "keys", role),
-      permissions: try permissions(fields, role))
+      permissions: try permissions(fields, role), line: value.line)
   }
 
   private static func requiredTexts(_ fields: Fields, _ key: String) throws(Fault) -> [(
@@ -47,8 +47,13 @@ package enum PolicyFile {
     return try fields.texts(key) ?? []
   }
 
+  /// A principal as a policy spells it, for other places where people name one: `uid:1000`, `group:staff`.
+  package static func principal(_ text: String, _ accounts: AccountNames) throws(ConfigurationError) -> PrincipalPattern {
+    do throws(Fault) { return try principal(text, nil, accounts) } catch { throw error.error(in: "the principal") }
+  }
+
   private static func principal(
-    _ text: String, _ line: Int, _ accounts: AccountNames
+    _ text: String, _ line: Int?, _ accounts: AccountNames
   ) throws(Fault) -> PrincipalPattern {
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     guard parts.count == 2 else { throw Fault(line, .principal(text)) }

@@ -36,7 +36,7 @@ extension ConfigurationError.Problem {
     case .anchorAlone: "'log.anchor' is for signed heads: name the key that signs them, 'log.signing-key', too"
     case .socketPath(let key, let count):
       "'\(key)' comes to a path of \(count) bytes, and a socket's has \(ConfigurationError.socketPathBytesMax) at most: choose a shorter one"
-    case .sameSocket: "'admin-socket' and 'data-socket' are one path: give each its own"
+    case .sameSocket(let key, let other): "'\(key)' and '\(other)' are one path: give each its own"
     case .socketAmong(let key, let owner):
       "'\(key)' is in the directory of '\(owner)', which is for nothing else: give sockets a directory of their own"
     case .account(let name):

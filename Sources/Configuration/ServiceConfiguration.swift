@@ -75,6 +75,8 @@ package struct ServiceConfiguration: Equatable, Sendable {
   package let policy: String
   package let dataSocket: Socket
   package let adminSocket: Socket
+  /// nil: there is no HTTP door.
+  package let httpSocket: Socket?
   package let eventLoops: Int
   /// Opened keys that each event loop keeps.
   package let keysAtHand: Int
@@ -84,6 +86,9 @@ package struct ServiceConfiguration: Equatable, Sendable {
   package let connectionsPerUserMax: Int
   package let allow: Set<Allowance>
   package let insecureExampleKeys: Bool
+
+  /// Of all doors.
+  package var sockets: [Socket] { [dataSocket, adminSocket] + (httpSocket.map { [$0] } ?? []) }
 
   /// The directory that the keyring must lie apart from.
   package var storeDirectory: String {

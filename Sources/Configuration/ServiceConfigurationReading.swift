@@ -3,7 +3,8 @@ internal import Foundation
 
 extension ServiceConfiguration {
   private static let keys = [
-    "version", "keyring", "store", "log", "policy", "data-socket", "admin-socket", "event-loops",
+    "version", "keyring", "store", "log", "policy", "data-socket", "admin-socket", "http-socket",
+    "event-loops",
     "keys-at-hand",
     "connections-max", "connections-per-user-max", "allow", "insecure-example-keys",
   ]
@@ -21,27 +22,39 @@ extension ServiceConfiguration {
     let fields = try Fields(root, known: keys)
     let data = try socket(fields, "data-socket", mode: nil, file, accounts)
     let admin = try socket(fields, "admin-socket", mode: 0o600, file, accounts)
-    guard !isOnePlace(data.path, admin.path) else {
-      throw Fault(try fields.required("admin-socket").line, .sameSocket)
+    let http = fields.optional("http-socket") == nil ? nil : try socket(fields, "http-socket", mode: nil, file, accounts)
+    try checkApart("admin-socket", admin, from: "data-socket", data, fields)
+    if let http {
+      try checkApart("http-socket", http, from: "data-socket", data, fields)
+      try checkApart("http-socket", http, from: "admin-socket", admin, fields)
     }
     let (keyring, store) = (try keyring(fields, file), try path(fields, "store", file))
     let log = try log(fields, file)
     // why: a socket replaces what is at its path, and its directory is open to more people.
     let taken = [("keyring.directory", keyring.directory + "/"), ("store", store), ("log.directory", log.directory + "/")]
-    for (key, socket) in [("data-socket", data), ("admin-socket", admin)] {
+    let sockets = [("data-socket", data), ("admin-socket", admin)] + (http.map { [("http-socket", $0)] } ?? [])
+    for (key, socket) in sockets {
       for (owner, inside) in taken where isOneDirectory(socket.path, inside) {
         throw Fault(try fields.required(key).line, .socketAmong(key: key + ".path", owner: owner))
       }
     }
     let connections = try fields.number("connections-max", in: Limits.connectionsMaxRange, default: 1024)
     return ServiceConfiguration(
-      keyring: keyring, store: store, log: log, policy: try path(fields, "policy", file), dataSocket: data, adminSocket: admin,
+      keyring: keyring, store: store, log: log, policy: try path(fields, "policy", file), dataSocket: data,
+      adminSocket: admin, httpSocket: http,
       eventLoops: Int(try fields.number("event-loops", in: Limits.eventLoopsRange, default: 1)),
       keysAtHand: Int(try fields.number("keys-at-hand", in: Limits.keysAtHandRange, default: 2000)),
       connectionsMax: Int(connections),
       connectionsPerUserMax: Int(
         try fields.number("connections-per-user-max", in: 1...connections, default: max(1, connections / 2))),
       allow: try allowances(fields), insecureExampleKeys: try fields.flag("insecure-example-keys"))
+  }
+
+  private static func checkApart(
+    _ key: String, _ socket: Socket, from other: String, _ otherSocket: Socket, _ fields: Fields
+  ) throws(Fault) {
+    guard isOnePlace(socket.path, otherSocket.path) else { return }
+    throw Fault(try fields.required(key).line, .sameSocket(key: key, other: other))
   }
 
   /// Whether two paths lead to one name in one directory, however they are written.

@@ -63,6 +63,52 @@ struct AccessPolicyTests {
     }
   }
 
+  @Test("An explanation says what a request is answered, whoever asks for whatever")
+  func explained() throws {
+    let policy = try Self.policy()
+    let tenants = try ["acme", "beta-2", "beta", "old"].map { try TenantID($0) }
+    let keys = try ["pay-1", "pay", "x"].map { try KeyName($0) }
+    let principals = [Self.app, Self.ops, Principal(uid: 7, gid: 300), Principal(uid: 1000, gid: 200), Principal(uid: 7, gid: 7)]
+    var allowed = 0
+    for principal in principals {
+      let grants = policy.grants(to: principal)
+      func check(_ grant: Grants.Grant?, _ explanation: Explanation) {
+        let rule: PolicyRule? = if case .allowed(let rule) = explanation { rule } else { nil }
+        #expect(rule.map { Array($0.name.utf8) } == grant?.rule)
+        allowed += grant == nil ? 0 : 1
+      }
+      for permission in Permission.allCases {
+        check(grants.grant(permission), policy.explain(permission, by: principal))
+        for tenant in tenants {
+          check(grants.grant(permission, someKeyOf: tenant), policy.explain(permission, by: principal, tenant: tenant))
+          for key in keys {
+            check(
+              grants.grant(permission, tenant: tenant, key: key),
+              policy.explain(permission, by: principal, tenant: tenant, key: key))
+          }
+        }
+      }
+    }
+    #expect(allowed > 100, "the control: some are")
+  }
+
+  @Test("What is denied is told with what each rule lacks")
+  func shortfalls() throws {
+    let policy = try Self.policy()
+    let pay = try KeyName("pay-1")
+    func lacks(_ permission: Permission, _ tenant: String, _ key: KeyName) throws -> [Explanation.Shortfall.Lack]? {
+      let explanation = policy.explain(permission, by: Self.app, tenant: try TenantID(tenant), key: key)
+      return if case .denied(let shortfalls) = explanation { shortfalls.map(\.lacks) } else { nil }
+    }
+    #expect(try lacks(.encrypt, "acme", pay) == nil, "the control")
+    #expect(try lacks(.encrypt, "gamma", pay) == [.tenant, .tenant])
+    #expect(try lacks(.encrypt, "acme", KeyName("x")) == [.key, .tenant])
+    #expect(try lacks(.keyList, "acme", pay) == [.operation, .operation])
+    #expect(policy.explain(.encrypt, by: Principal(uid: 7, gid: 7)) == .denied([]))
+    let both = policy.explain(.encrypt, by: Principal(uid: 1000, gid: 200))
+    #expect(both == .rolesConflict(policy.rules.filter { $0.name != "none" }))
+  }
+
   @Test("An application cannot administer, an operator cannot decrypt, a reviewer can only read")
   func rolesApart() throws {
     let policy = try Self.policy()
@@ -74,7 +120,7 @@ struct AccessPolicyTests {
     }
     for permission in Role.application.permissions { #expect(ops.grant(permission) == nil) }
     #expect(Role.application.permissions.isDisjoint(with: Role.operator.permissions))
-    #expect(Role.reviewer.permissions == [.status])
+    #expect(Role.reviewer.permissions == [.status, .logRead])
     let all = Role.allCases.reduce(into: Set<Permission>()) { $0.formUnion($1.permissions) }
     #expect(all == Set(Permission.allCases), "every permission belongs to a role")
   }

@@ -55,7 +55,10 @@ struct ExampleFileTests {
   func socketUnits() throws {
     let settings = try ServiceConfiguration(
       bytes("chatelaine-example.yaml"), file: "/etc/chatelaine/chatelaine.yaml", accounts: Self.accounts)
-    let doors = [("data", settings.dataSocket, "clients"), ("admin", settings.adminSocket, "operators")]
+    let http = try #require(settings.httpSocket)
+    let doors = [
+      ("data", settings.dataSocket, "clients"), ("admin", settings.adminSocket, "operators"), ("http", http, "clients"),
+    ]
     for (name, socket, group) in doors {
       let lines = try text("chatelained-\(name).socket").split(separator: "\n")
       for line in [

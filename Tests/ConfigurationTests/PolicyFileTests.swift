@@ -40,12 +40,12 @@ struct PolicyFileTests {
         == PolicyRule(
           name: "payments", role: .application, principals: [.uid(1000), .uid(1001)],
           tenants: try [NamePattern("acme"), NamePattern("beta-*")], keys: [try NamePattern("pay-*")],
-          permissions: [.encrypt, .decrypt]))
+          permissions: [.encrypt, .decrypt], line: 3))
     #expect(
       policy.rules[1]
         == PolicyRule(
-          name: "operators", role: .operator, principals: [.gid(100)], permissions: Role.operator.permissions)
-    )
+          name: "operators", role: .operator, principals: [.gid(100)], permissions: Role.operator.permissions,
+          line: 9))
     let grants = policy.grants(to: Principal(uid: 1000, gid: 7))
     #expect(try grants.grant(.encrypt, tenant: TenantID("beta-1"), key: KeyName("pay-x")) != nil)
     #expect(try grants.grant(.encrypt, tenant: TenantID("gamma"), key: KeyName("pay-x")) == nil)

@@ -51,6 +51,7 @@ struct ServiceConfigurationTests {
     #expect(configuration.policy == "/etc/chatelaine/policy.yaml")
     #expect(configuration.dataSocket == .init(path: "/etc/chatelaine/run/data.sock", mode: 0o660, gid: nil))
     #expect(configuration.adminSocket == .init(path: "/etc/chatelaine/run/admin.sock", mode: 0o600, gid: nil))
+    #expect(configuration.httpSocket == nil && configuration.sockets.count == 2)
     #expect(
       (configuration.eventLoops, configuration.keysAtHand, configuration.connectionsMax) == (1, 2000, 1024))
     #expect(configuration.connectionsPerUserMax == 512)
@@ -73,6 +74,7 @@ struct ServiceConfigurationTests {
       policy: ../p.yaml
       data-socket: {path: /run/c/data.sock, mode: "0666", group: users}
       admin-socket: {path: /run/c/admin.sock, mode: 0660, group: "27"}
+      http-socket: {path: /run/c/http.sock, mode: "0660", group: users}
       event-loops: 4
       keys-at-hand: 10
       connections-max: 7
@@ -87,6 +89,7 @@ struct ServiceConfigurationTests {
     #expect(configuration.policy == "etc/../p.yaml")
     #expect(configuration.dataSocket == .init(path: "/run/c/data.sock", mode: 0o666, gid: 100))
     #expect(configuration.adminSocket == .init(path: "/run/c/admin.sock", mode: 0o660, gid: 27))
+    #expect(configuration.httpSocket == .init(path: "/run/c/http.sock", mode: 0o660, gid: 100))
     #expect((configuration.eventLoops, configuration.keysAtHand, configuration.connectionsMax) == (4, 10, 7))
     #expect(configuration.connectionsPerUserMax == 3)
     #expect(configuration.allow == [.swap, .unlockedMemory] && configuration.insecureExampleKeys)
