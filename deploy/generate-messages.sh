@@ -12,4 +12,4 @@ protoc --proto_path=proto --plugin="$bin/protoc-gen-swift" --swift_opt=Visibilit
   --swift_opt=UseAccessLevelOnImports=true --swift_out="$made" proto/chatelaine/v1/*.proto
 cp "$made"/chatelaine/v1/{common,admin_service}.pb.swift Sources/Messages/
 # The data door's messages are read and written by hand: the generated ones are what tests hold them against.
-cp "$made"/chatelaine/v1/{common,key_service}.pb.swift Tests/WireTests/
+cp "$made"/chatelaine/v1/{common,key_service,log_service}.pb.swift Tests/WireTests/

@@ -64,7 +64,7 @@ extension EncryptionContext {
 }
 
 extension WireAttribution {
-  fileprivate init(_ options: CallOptions) throws(ClientError) {
+  init(_ options: CallOptions) throws(ClientError) {
     self.init()
     requestID = options.requestID?.identifier
     actor = Array(options.actor.utf8)

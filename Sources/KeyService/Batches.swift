@@ -1,4 +1,4 @@
-internal import ChatelaineAccessPolicy
+package import ChatelaineAccessPolicy
 package import ChatelaineAuditTrail
 internal import ChatelaineEnvelopes
 internal import ChatelaineKeyStore
@@ -33,9 +33,24 @@ extension DataPath {
     }
   }
 
-  /// Begins a batch of envelopes of one tenant, each under whatever key it names, and one entry for all.
-  package func beginDecryptBatch(of tenant: TenantID, by caller: Caller, _ tags: RequestTags) -> DecryptBatch
-  {
+  /// Refuses a batch whole, with one entry, of which each item would be a call with an entry of its own: to who may do nothing of
+  /// the kind with any key of the tenant, and where it has more than `Limits.batchEntriesMax` items. Else nil.
+  package func refusal(
+    ofBatch operation: Operation, needing permissions: [Permission], count: Int, of tenant: TenantID, by caller: Caller,
+    _ tags: RequestTags
+  ) -> (draft: EntryDraft, error: ServiceError)? {
+    let isPermitted = permissions.contains { caller.grants.grant($0, someKeyOf: tenant) != nil }
+    guard !isPermitted || count > Limits.batchEntriesMax else { return nil }
+    let refusal: Refusal = isPermitted ? Refusal(.limitExceeded) : Refusal(.decryptionFailed, .policy)
+    var entry = entry(operation, tenant: tenant, key: nil, by: caller, tags)
+    entry.note(refusal)
+    return (EntryDraft(entry), refusal.error)
+  }
+
+  /// Begins a batch of envelopes of one tenant, each under whatever key it names, or under `meant`, and one entry for all.
+  package func beginDecryptBatch(
+    of tenant: TenantID, meaning meant: KeyName? = nil, by caller: Caller, _ tags: RequestTags
+  ) -> DecryptBatch {
     var entry = entry(.decrypt, tenant: tenant, key: nil, by: caller, tags)
     var refusal: Refusal?
     if let grant = caller.grants.grant(.decrypt, someKeyOf: tenant) {
@@ -43,7 +58,7 @@ extension DataPath {
     } else {
       refusal = Refusal(.decryptionFailed, .policy)
     }
-    return DecryptBatch(path: self, refusal: refusal, caller: caller, entry: entry)
+    return DecryptBatch(path: self, meant: meant, refusal: refusal, caller: caller, entry: entry)
   }
 }
 
@@ -103,6 +118,7 @@ package final class DecryptBatch {
   }
 
   private let path: DataPath
+  private let meant: KeyName?
   private let refusal: Refusal?
   private let tenant: TenantID
   private let caller: Caller
@@ -110,9 +126,10 @@ package final class DecryptBatch {
   private var keys = ItemKeys()
   private var grants = ItemGrants()
 
-  fileprivate init(path: DataPath, refusal: Refusal?, caller: Caller, entry: AuditEntry) {
+  fileprivate init(path: DataPath, meant: KeyName?, refusal: Refusal?, caller: Caller, entry: AuditEntry) {
     guard let tenant = entry.tenant else { preconditionFailure("a batch is a tenant's") }
     self.path = path
+    self.meant = meant
     self.refusal = refusal
     self.tenant = tenant
     self.caller = caller
@@ -148,7 +165,7 @@ package final class DecryptBatch {
     if let refusal { throw .refused(refusal) }
     let selector = try path.selector(of: envelope)
     guard keys.fits(selector.key, max: path.batchKeysMax) else { throw .refused(.limitExceeded) }
-    let key = try path.namedKey(selector.key, of: tenant, for: .decrypt, by: caller, &one)
+    let key = try path.namedKey(selector.key, of: tenant, meaning: meant, for: .decrypt, by: caller, &one)
     let hash = BindingHash.context(tenant: tenant, context)
     try path.open(envelope, selector, key, hash, appendingTo: &output)
     return key.item(byteCount: envelope.count - Envelope.overheadByteCount, contextHash: hash)

@@ -58,14 +58,15 @@ extension DataPath {
 
   /// Opens a wrapped data key of a tenant. Whatever is wrong with it, the caller learns one thing.
   package func unwrapDataKey(
-    _ wrapped: Span<UInt8>, of tenant: TenantID, context: EncryptionContext, by caller: Caller,
-    _ tags: RequestTags
+    _ wrapped: Span<UInt8>, of tenant: TenantID, meaning meant: KeyName? = nil, context: EncryptionContext,
+    by caller: Caller, _ tags: RequestTags
   ) -> UnwrapTurn {
     var entry = entry(.unwrapDataKey, tenant: tenant, key: nil, by: caller, tags)
     do throws(Stop) {
       try permitSomeKey(of: tenant, for: .unwrapDataKey, by: caller, &entry)
       let parsed = try wrappedDataKey(wrapped)
-      let key = try namedKey(parsed.wrappingKey, of: tenant, for: .unwrapDataKey, by: caller, &entry)
+      let key = try namedKey(
+        parsed.wrappingKey, of: tenant, meaning: meant, for: .unwrapDataKey, by: caller, &entry)
       let hash = BindingHash.context(tenant: tenant, context)
       let dataKey = try unwrap(parsed, under: key, hash)
       entry.note(key, byteCount: dataKey.count, contextHash: hash)

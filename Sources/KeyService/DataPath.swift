@@ -1,6 +1,6 @@
 package import ChatelaineAuditLog
 package import ChatelaineAuditTrail
-internal import ChatelaineAccessPolicy
+package import ChatelaineAccessPolicy
 internal import ChatelaineEnvelopes
 internal import ChatelaineKeyStore
 package import ChatelainePrimitives
@@ -61,10 +61,12 @@ package final class DataPath {
     random.scrub()
   }
 
-  /// The key that decrypting an envelope needs: for a door that gathers what a batch lacks before it begins it. nil for
+  /// The key that decrypting or rewrapping an envelope needs: for a door that gathers what a batch lacks before it begins it. nil for
   /// what is refused in any case.
-  package func neededKey(for envelope: Span<UInt8>, of tenant: TenantID, by caller: Caller) -> KeyRequest? {
-    guard caller.grants.grant(.decrypt, someKeyOf: tenant) != nil, let selector = try? selector(of: envelope) else {
+  package func neededKey(
+    for envelope: Span<UInt8>, of tenant: TenantID, to permission: Permission = .decrypt, by caller: Caller
+  ) -> KeyRequest? {
+    guard caller.grants.grant(permission, someKeyOf: tenant) != nil, let selector = try? selector(of: envelope) else {
       return nil
     }
     return .version(tenant, selector.key)
@@ -112,10 +114,11 @@ package final class DataPath {
     }
   }
 
-  /// The version that an envelope or a wrapped data key of this tenant names, where the caller may do this with it.
+  /// The version that an envelope or a wrapped data key of this tenant names, where the caller may do this with it and
+  /// means that key, if it says which.
   func namedKey(
-    _ reference: KeyReference, of tenant: TenantID, for permission: Permission, by caller: Caller,
-    _ entry: inout AuditEntry
+    _ reference: KeyReference, of tenant: TenantID, meaning meant: KeyName? = nil, for permission: Permission,
+    by caller: Caller, _ entry: inout AuditEntry
   ) throws(Stop) -> OpenedKey {
     entry.keyID = reference.id
     entry.keyVersion = reference.version
@@ -131,6 +134,7 @@ package final class DataPath {
     case .refused(let refusal): throw .refused(refusal.hidden)
     case .key(let key):
       guard key.row.purpose == .seal else { throw .refused(.decryptionFailed, .purpose) }
+      guard meant == nil || meant == key.row.name else { throw .refused(.decryptionFailed, .keyOrContext) }
       return key
     }
   }

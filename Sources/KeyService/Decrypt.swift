@@ -8,17 +8,16 @@ extension DataPath {
   /// Opens an envelope for a tenant, and appends its plaintext: needs room for `envelope.count - 96` bytes.
   ///
   /// Whatever is wrong with it, the caller learns one thing and the output is as it was; the entry has the
-  /// true reason.
+  /// true reason. With `meant` it must be an envelope under a version of that key.
   package func decrypt(
-    _ envelope: Span<UInt8>, of tenant: TenantID, context: EncryptionContext, by caller: Caller,
-    _ tags: RequestTags,
-    appendingTo output: inout OutputRawSpan
+    _ envelope: Span<UInt8>, of tenant: TenantID, meaning meant: KeyName? = nil, context: EncryptionContext,
+    by caller: Caller, _ tags: RequestTags, appendingTo output: inout OutputRawSpan
   ) -> Turn {
     var entry = entry(.decrypt, tenant: tenant, key: nil, by: caller, tags)
     do throws(Stop) {
       try permitSomeKey(of: tenant, for: .decrypt, by: caller, &entry)
       let selector = try selector(of: envelope)
-      let key = try namedKey(selector.key, of: tenant, for: .decrypt, by: caller, &entry)
+      let key = try namedKey(selector.key, of: tenant, meaning: meant, for: .decrypt, by: caller, &entry)
       let hash = BindingHash.context(tenant: tenant, context)
       try open(envelope, selector, key, hash, appendingTo: &output)
       entry.note(key, byteCount: envelope.count - Envelope.overheadByteCount, contextHash: hash)

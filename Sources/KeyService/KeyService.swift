@@ -18,6 +18,8 @@ package final class KeyService: Sendable {
   let keyring: ServiceKeyring?
   /// nil where the log's heads are not signed.
   let heads: HeadKeeper?
+  /// For reviewers, one at a time.
+  let logSearch: Mutex<LogSearch>
   let rewrapping = Rewrapping()
   let clock: LogClock
   /// State changes run one after the other, until one leaves its intent without an outcome: then none,
@@ -40,7 +42,7 @@ package final class KeyService: Sendable {
   private let primaryMasterVersion: Atomic<UInt32>
 
   init(
-    store: KeyStore, log: AuditLog, masterKeys: MasterKeySet, policy: AccessPolicy, clock: LogClock,
+    store: KeyStore, log: AuditLog, logFiles: any LogStorage, masterKeys: MasterKeySet, policy: AccessPolicy, clock: LogClock,
     keyring: ServiceKeyring? = nil, heads: HeadKeeper? = nil,
     revocationSecondsMax: Int = Limits.revocationSecondsMax,
     onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
@@ -53,6 +55,7 @@ package final class KeyService: Sendable {
     masters = Mutex(masterKeys)
     self.keyring = keyring
     self.heads = heads
+    logSearch = Mutex(LogSearch(logFiles))
     self.clock = clock
     generation = Atomic(store.head.generation)
     primaryMasterVersion = Atomic(store.storeRow.primaryMasterVersion)
@@ -319,6 +322,9 @@ extension ServiceError {
     case .storeFull: .store
     case .notSigned, .proof(.unmade): .store
     case .proof(.notCovered), .proof(.noHead): .busy
+    case .log: .store
+    case .pageToken: .malformed
+    case .noHistory: .noSuchTenant
     case .auditUnavailable, .mustRestart, .store, .keyMaterial: .store
     }
   }

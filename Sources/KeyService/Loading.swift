@@ -33,17 +33,19 @@ extension KeyService {
   }
 
   func loadKey(_ name: KeyName, of tenant: TenantID, version: UInt32?) throws(Refusal) -> OpenedKey {
-    let owner = try activeTenant(tenant)
-    let row = try existingKey(name, of: tenant)
-    do throws(Refusal) { return try unwrap(row, of: owner, version: version ?? row.currentVersion) } catch {
-      throw Refusal(error.error, error.reason, keyName: name)
-    }
+    let records = try lookUp({ () throws(KeyStoreError) in try store.records(tenant, name, version: version) })
+    let owner = try active(records.tenant)
+    guard let row = records.key else { throw Refusal(.notFound, .noSuchKey) }
+    do throws(Refusal) {
+      return try unwrap(row, of: owner, version ?? row.currentVersion, records.version)
+    } catch { throw Refusal(error.error, error.reason, keyName: name) }
   }
 
-  private func unwrap(_ row: TenantKeyRow, of owner: TenantRow, version: UInt32) throws(Refusal) -> OpenedKey
-  {
+  private func unwrap(
+    _ row: TenantKeyRow, of owner: TenantRow, _ version: UInt32, _ stored: KeyVersionRow?
+  ) throws(Refusal) -> OpenedKey {
     guard row.state == .enabled else { throw Refusal(.keyDisabled) }
-    let stored = try usableVersion(version, of: row)
+    let stored = try usable(stored, version, of: row)
     guard let wrapped = stored.wrapped else { throw Refusal(.notFound, .keyDestroyed) }
     let record = "key \(owner.id.rawValue)/\(row.name.rawValue) version \(version)"
     let root = try openRoot(owner)
@@ -58,14 +60,12 @@ extension KeyService {
     } catch { throw Refusal(.keyMaterial(.unwrap(record: record))) }
   }
 
-  private func usableVersion(_ version: UInt32, of row: TenantKeyRow) throws(Refusal) -> KeyVersionRow {
+  private func usable(
+    _ stored: KeyVersionRow?, _ version: UInt32, of row: TenantKeyRow
+  ) throws(Refusal) -> KeyVersionRow {
     guard version >= 1, version <= row.currentVersion else { throw Refusal(.notFound, .noSuchKey) }
     guard version >= row.floorVersion else { throw Refusal(.notFound, .belowFloor) }
-    guard
-      let stored = try lookUp({ () throws(KeyStoreError) in
-        try store.keyVersion(row.tenant, row.name, version)
-      })
-    else { throw Refusal(.notFound, .noSuchKey) }
+    guard let stored else { throw Refusal(.notFound, .noSuchKey) }
     switch stored.state {
     case .enabled: return stored
     case .disabled: throw Refusal(.notFound, .keyDisabled)
@@ -74,9 +74,11 @@ extension KeyService {
   }
 
   func activeTenant(_ id: TenantID) throws(Refusal) -> TenantRow {
-    guard let row = try lookUp({ () throws(KeyStoreError) in try store.tenant(id) }) else {
-      throw Refusal(.notFound, .noSuchTenant)
-    }
+    try active(try lookUp { () throws(KeyStoreError) in try store.tenant(id) })
+  }
+
+  private func active(_ row: TenantRow?) throws(Refusal) -> TenantRow {
+    guard let row else { throw Refusal(.notFound, .noSuchTenant) }
     switch row.state {
     case .active: return row
     case .frozen: throw Refusal(.notFound, .tenantFrozen)

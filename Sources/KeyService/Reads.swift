@@ -28,7 +28,7 @@ extension KeyService {
     var subject = Subject(operation: .readStatus)
     try permit(&subject, caller.grants.grant(.status), by: caller, tags)
     // why: where the log cannot be written, status is what says so.
-    try? noteRead(subject, by: caller, tags)
+    _ = try? noteRead(subject, by: caller, tags)
     return ServiceStatus(
       storeHead: storeHead, primaryMasterVersion: store.storeRow.primaryMasterVersion, master: try? masterStatus(),
       logHead: logHead,
@@ -94,6 +94,29 @@ extension KeyService {
     return page
   }
 
+  /// A key that the caller may know of, and its newest versions, a page of a list at most, the newest first.
+  package func key(
+    _ name: KeyName, of tenant: TenantID, by caller: Caller, _ tags: RequestTags
+  ) throws(ServiceError) -> (row: TenantKeyRow, versions: [KeyVersionRow]) {
+    var subject = Subject(operation: .readKeys, tenant: tenant, keyName: name)
+    try permit(&subject, caller.grants.grant(.keyList, tenant: tenant, key: name), by: caller, tags)
+    let found = try noting(subject, by: caller, tags) { () throws(Refusal) in
+      _ = try activeTenant(tenant)
+      let row = try existingKey(name, of: tenant)
+      var versions: [KeyVersionRow] = []
+      for version in (1...row.currentVersion).reversed().prefix(Limits.listPageMax) {
+        let stored = try lookUp { () throws(KeyStoreError) in try store.keyVersion(tenant, name, version) }
+        if let stored { versions.append(stored) }
+      }
+      return (row, versions)
+    }
+    try noteRead(subject, by: caller, tags)
+    return found
+  }
+
+  /// Whether calls that need an entry can be answered now.
+  package var acceptsCalls: Bool { !log.isPoisoned && log.refusingBy == nil }
+
   private func keyPage(
     of tenant: TenantID, after: KeyName?, limit: Int, for caller: Caller
   ) throws(Refusal) -> (rows: [TenantKeyRow], next: KeyName?) {
@@ -124,15 +147,18 @@ extension KeyService {
     }
   }
 
-  private func noting<Value>(
+  func noting<Value>(
     _ subject: Subject, by caller: Caller, _ tags: RequestTags, _ body: () throws(Refusal) -> Value
   ) throws(ServiceError) -> Value {
     do throws(Refusal) { return try body() } catch { throw try note(error, subject, by: caller, tags) }
   }
 
-  func noteRead(_ subject: Subject, by caller: Caller, _ tags: RequestTags) throws(ServiceError) {
+  @discardableResult
+  func noteRead(_ subject: Subject, by caller: Caller, _ tags: RequestTags) throws(ServiceError) -> AppendedEntry {
     var entry = entry(.service, subject, caller, tags)
     entry.outcome = .ok
-    _ = try append(entry)
+    let noted = try append(entry)
+    tags.noted?.note(noted)
+    return noted
   }
 }

@@ -12,15 +12,14 @@ package import ChatelaineVocabulary
 extension DataPath {
   /// Rewraps an envelope: needs room for as many bytes as it has.
   package func rewrap(
-    envelope: Span<UInt8>, of tenant: TenantID, context: EncryptionContext, by caller: Caller,
-    _ tags: RequestTags,
-    appendingTo output: inout OutputRawSpan
+    envelope: Span<UInt8>, of tenant: TenantID, meaning meant: KeyName? = nil, context: EncryptionContext,
+    by caller: Caller, _ tags: RequestTags, appendingTo output: inout OutputRawSpan
   ) -> Turn {
     var entry = entry(.rewrap, tenant: tenant, key: nil, by: caller, tags)
     do throws(Stop) {
       try permitSomeKey(of: tenant, for: .rewrap, by: caller, &entry)
       let selector = try selector(of: envelope)
-      let (old, new) = try keys(selector.key, of: tenant, by: caller, &entry)
+      let (old, new) = try keys(selector.key, of: tenant, meaning: meant, by: caller, &entry)
       let hash = BindingHash.context(tenant: tenant, context)
       try rewrap(envelope, selector, from: old, to: new, hash, appendingTo: &output)
       entry.note(old, byteCount: envelope.count - Envelope.overheadByteCount, contextHash: hash)
@@ -31,14 +30,14 @@ extension DataPath {
   /// Rewraps a wrapped data key, whose own id stays: what was sealed under it goes on opening. Needs room for
   /// 148 bytes.
   package func rewrap(
-    wrappedDataKey: Span<UInt8>, of tenant: TenantID, context: EncryptionContext, by caller: Caller,
-    _ tags: RequestTags, appendingTo output: inout OutputRawSpan
+    wrappedDataKey: Span<UInt8>, of tenant: TenantID, meaning meant: KeyName? = nil, context: EncryptionContext,
+    by caller: Caller, _ tags: RequestTags, appendingTo output: inout OutputRawSpan
   ) -> Turn {
     var entry = entry(.rewrap, tenant: tenant, key: nil, by: caller, tags)
     do throws(Stop) {
       try permitSomeKey(of: tenant, for: .rewrap, by: caller, &entry)
       let wrapped = try self.wrappedDataKey(wrappedDataKey)
-      let (old, new) = try keys(wrapped.wrappingKey, of: tenant, by: caller, &entry)
+      let (old, new) = try keys(wrapped.wrappingKey, of: tenant, meaning: meant, by: caller, &entry)
       let hash = BindingHash.context(tenant: tenant, context)
       let dataKey = try unwrap(wrapped, under: old, hash)
       let bytes =
@@ -51,9 +50,9 @@ extension DataPath {
 
   /// The version that is named, and the current one of the same key.
   private func keys(
-    _ reference: KeyReference, of tenant: TenantID, by caller: Caller, _ entry: inout AuditEntry
+    _ reference: KeyReference, of tenant: TenantID, meaning meant: KeyName?, by caller: Caller, _ entry: inout AuditEntry
   ) throws(Stop) -> (old: OpenedKey, new: OpenedKey) {
-    let old = try namedKey(reference, of: tenant, for: .rewrap, by: caller, &entry)
+    let old = try namedKey(reference, of: tenant, meaning: meant, for: .rewrap, by: caller, &entry)
     switch try find(.current(tenant, old.row.name)) {
     case .refused(let refusal): throw .refused(refusal.hidden)
     case .key(let new): return (old, new)

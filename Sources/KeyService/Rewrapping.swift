@@ -186,25 +186,27 @@ extension KeyService {
     var wrapped: [WrappedKey] = []
     wrapped.reserveCapacity(rows.count)
     for (index, row) in rows.enumerated() {
-      let root = try opened(row, by: wrapper, keys)
+      let binding = row.binding
+      let root = try opened(row, binding, by: wrapper, keys)
       wrapped.append(
         wrapper.wrap(
           root, kind: .tenantRoot, as: row.root, under: master.derivationKey, wrappingKeyReference: master.reference,
-          binding: row.binding, salt: Array(salts[index * saltBytes..<(index + 1) * saltBytes])))
+          binding: binding, salt: Array(salts[index * saltBytes..<(index + 1) * saltBytes])))
     }
     return wrapped
   }
 
-  private func opened(_ row: TenantRow, by wrapper: KeyWrapper, _ keys: MasterKeySet) throws(Refusal) -> SecretBytes {
-    let record = "tenant \(row.id.rawValue)"
-    guard let wrapped = row.wrappedRoot else { throw Refusal(.keyMaterial(.unwrap(record: record))) }
+  private func opened(
+    _ row: TenantRow, _ binding: Digest, by wrapper: KeyWrapper, _ keys: MasterKeySet
+  ) throws(Refusal) -> SecretBytes {
+    guard let wrapped = row.wrappedRoot else { throw Refusal(.keyMaterial(.unwrap(record: row.description))) }
     guard let master = keys[wrapped.wrappingKey.version] else {
       throw Refusal(.keyMaterial(.missingMasterVersion(wrapped.wrappingKey.version)))
     }
     do throws(CommittingAEAD.Refusal) {
       return try wrapper.unwrap(
         wrapped, kind: .tenantRoot, as: row.root, under: master.derivationKey, wrappingKeyReference: master.reference,
-        binding: row.binding)
-    } catch { throw Refusal(.keyMaterial(.unwrap(record: record))) }
+        binding: binding)
+    } catch { throw Refusal(.keyMaterial(.unwrap(record: row.description))) }
   }
 }

@@ -36,6 +36,12 @@ package enum ServiceError: Error, Equatable, Sendable {
   case notSigned
   /// There is no such proof now.
   case proof(ProofFault)
+  /// The log's files cannot be read, or are not as they were written.
+  case log(LogSearch.Fault)
+  /// What a page token names is not there, or another question was asked with it.
+  case pageToken
+  /// The tenant has no history yet.
+  case noHistory
   /// The log or the store is in a state that only a restart can clear up.
   case mustRestart(reason: String)
   case store(KeyStoreError)
@@ -106,6 +112,10 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .auditUnavailable: .auditUnavailable
     case .notSigned: .notSigned
     case .proof: .busy
+    case .log(.storage): .internal
+    case .log: .corrupt
+    case .pageToken: .invalidRequest
+    case .noHistory: .notFound
     case .mustRestart: .internal
     case .store(.tampered), .store(.rootMismatch): .corrupt
     case .store: .internal
@@ -143,6 +153,9 @@ package enum ServiceError: Error, Equatable, Sendable {
       "The key-access log cannot be written, so nothing was done: try again in a second."
     case .notSigned: "This service signs no heads of its log: its operator can name a key for it (log.signing-key)."
     case .proof(let fault): fault.sentence
+    case .log(let fault): fault.sentence
+    case .pageToken: "The page token is not of this log or not of this question: begin with the first page."
+    case .noHistory: "The tenant has no history yet: nothing was done for it."
     case .mustRestart(let reason): "The service must restart: \(reason)."
     case .store(let error): error.sentence
     case .keyMaterial(.unwrap(let record)):
@@ -154,11 +167,22 @@ package enum ServiceError: Error, Equatable, Sendable {
   }
 }
 
+extension LogSearch.Fault {
+  fileprivate var sentence: String {
+    switch self {
+    case .storage(let failure): "\(failure.path): \(failure.call.rawValue) failed (\(failure.reason)), while the log was read."
+    case .damaged(let segment, let offset):
+      "The log is not as it was written, in segment \(segment) at offset \(offset): see 'chatelaine audit verify'."
+    case .epochs: "The files that name the log's epochs are not as they were written: see 'chatelaine audit verify'."
+    }
+  }
+}
+
 extension ProofFault {
   fileprivate var sentence: String {
     switch self {
     case .notCovered(let size, let milliseconds):
-      "The newest published head covers \(size) entries and not this one: ask again in \((milliseconds + 999) / 1000) s."
+      "The newest published head covers \(size) entries and not what is asked for: ask again in \((milliseconds + 999) / 1000) s."
     case .noHead: "No head of the log is published yet: ask again in a second."
     case .unmade:
       "The log's files give no such proof now: ask again in a second; where it stays so, 'chatelaine audit prove' says why."

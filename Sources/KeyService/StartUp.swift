@@ -91,7 +91,7 @@ extension KeyService {
       let store = try opened(examined)
       do throws(StartError) {
         let service = KeyService(
-          store: store, log: log, masterKeys: masters.usable(of: masterKeys), policy: policy, clock: clock,
+          store: store, log: log, logFiles: storage, masterKeys: masters.usable(of: masterKeys), policy: policy, clock: clock,
           keyring: keyring, heads: signed?.keeper(of: log, after: examinedLog, clock),
           revocationSecondsMax: revocationSecondsMax, onFault: onFault)
         var report = StartReport(recovery: recovery)

@@ -277,13 +277,20 @@ package nonisolated struct Chatelaine_V1_StatusResponse: @unchecked Sendable {
 
     package var diskFreeBytes: UInt64 = 0
 
-    /// over this run of the service; 0 before the first entry
+    /// since growth_since_unix_ns; 0 before the first entry
     package var bytesPerEntry: Double = 0
 
+    /// the same; 0 where it cannot be told yet
     package var bytesPerDay: Double = 0
 
-    /// 0 where it cannot be told yet
+    /// of the filesystem, at that pace; 0 where it cannot be told yet
     package var daysUntilFull: Double = 0
+
+    /// the time of the first entry that counts: a week ago or more, or the log's first
+    package var growthSinceUnixNs: UInt64 = 0
+
+    /// written ahead for entries, and there also on a full filesystem
+    package var reserveBytes: UInt64 = 0
 
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1191,7 +1198,7 @@ nonisolated extension Chatelaine_V1_StatusResponse: SwiftProtobuf.Message, Swift
 
 nonisolated extension Chatelaine_V1_StatusResponse.Log: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Chatelaine_V1_StatusResponse.protoMessageName + ".Log"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}epoch\0\u{1}name\0\u{3}next_sequence\0\u{1}segment\0\u{3}segment_used_bytes\0\u{3}segment_bytes\0\u{1}accepting\0\u{3}disk_free_bytes\0\u{3}bytes_per_entry\0\u{3}bytes_per_day\0\u{3}days_until_full\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_id\0\u{1}epoch\0\u{1}name\0\u{3}next_sequence\0\u{1}segment\0\u{3}segment_used_bytes\0\u{3}segment_bytes\0\u{1}accepting\0\u{3}disk_free_bytes\0\u{3}bytes_per_entry\0\u{3}bytes_per_day\0\u{3}days_until_full\0\u{3}growth_since_unix_ns\0\u{3}reserve_bytes\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1211,6 +1218,8 @@ nonisolated extension Chatelaine_V1_StatusResponse.Log: SwiftProtobuf.Message, S
       case 10: try { try decoder.decodeSingularDoubleField(value: &self.bytesPerEntry) }()
       case 11: try { try decoder.decodeSingularDoubleField(value: &self.bytesPerDay) }()
       case 12: try { try decoder.decodeSingularDoubleField(value: &self.daysUntilFull) }()
+      case 13: try { try decoder.decodeSingularUInt64Field(value: &self.growthSinceUnixNs) }()
+      case 14: try { try decoder.decodeSingularUInt64Field(value: &self.reserveBytes) }()
       default: break
       }
     }
@@ -1253,6 +1262,12 @@ nonisolated extension Chatelaine_V1_StatusResponse.Log: SwiftProtobuf.Message, S
     if self.daysUntilFull.bitPattern != 0 {
       try visitor.visitSingularDoubleField(value: self.daysUntilFull, fieldNumber: 12)
     }
+    if self.growthSinceUnixNs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.growthSinceUnixNs, fieldNumber: 13)
+    }
+    if self.reserveBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.reserveBytes, fieldNumber: 14)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1269,6 +1284,8 @@ nonisolated extension Chatelaine_V1_StatusResponse.Log: SwiftProtobuf.Message, S
     if lhs.bytesPerEntry != rhs.bytesPerEntry {return false}
     if lhs.bytesPerDay != rhs.bytesPerDay {return false}
     if lhs.daysUntilFull != rhs.daysUntilFull {return false}
+    if lhs.growthSinceUnixNs != rhs.growthSinceUnixNs {return false}
+    if lhs.reserveBytes != rhs.reserveBytes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

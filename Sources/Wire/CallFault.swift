@@ -18,10 +18,12 @@ package enum CallFault: Error, Equatable, Sendable {
   case stream
   /// A rewrap of nothing, or of two things.
   case notOneToRewrap
+  /// A field has a value that it cannot have.
+  case value(Int)
 
   package var code: ErrorCode {
     switch self {
-    case .malformed, .unknownField, .duplicateField, .notUTF8, .tenant, .key, .requestID, .notOneToRewrap, .stream,
+    case .malformed, .unknownField, .duplicateField, .notUTF8, .tenant, .key, .requestID, .notOneToRewrap, .stream, .value,
       .context(.duplicateKey):
       .invalidRequest
     case .context, .plaintextTooLong, .batchSize, .callerTextTooLong: .limitExceeded
@@ -45,6 +47,7 @@ package enum CallFault: Error, Equatable, Sendable {
     case .batchSize: "A batch has 1 to \(Limits.batchItemsMax) items."
     case .callerTextTooLong: "Actor and purpose have at most \(Limits.callerTextBytesMax) bytes each."
     case .stream: "A request's stream is an odd number, above those of the requests before it on its connection."
+    case .value(let number): "Field \(number) has a value that it cannot have: see proto/chatelaine/v1."
     case .notOneToRewrap: "Give an envelope or a wrapped data key, one of them."
     }
   }

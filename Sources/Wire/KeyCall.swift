@@ -177,7 +177,7 @@ private struct Fields {
 }
 
 extension WireAttribution {
-  fileprivate init(_ bytes: Span<UInt8>, in range: Range<Int>) throws(CallFault) {
+  init(_ bytes: Span<UInt8>, in range: Range<Int>) throws(CallFault) {
     var (id, actor, purpose): (Range<Int>?, Range<Int>?, Range<Int>?) = (nil, nil, nil)
     var reader = ProtobufReader(range)
     while let field = try malformed({ () throws(MalformedBytes) in try reader.next(bytes) }) {
@@ -255,6 +255,6 @@ private func text(_ bytes: Span<UInt8>, _ range: Range<Int>?) throws(CallFault) 
   return part.copied()
 }
 
-private func malformed<Value>(_ body: () throws(MalformedBytes) -> Value) throws(CallFault) -> Value {
+func malformed<Value>(_ body: () throws(MalformedBytes) -> Value) throws(CallFault) -> Value {
   do throws(MalformedBytes) { return try body() } catch { throw .malformed }
 }

@@ -12,7 +12,7 @@ import Testing
   enum Act: CaseIterable {
     case encrypt, encryptBatch, decrypt, decryptBatch, issue, unwrap, rewrapEnvelope, rewrapDataKey
     case status, tenantCreate, tenantList, keyCreate, keyList, keyRotate, keyEnable, keyDisable
-    case masterRotate, masterCommit, masterStatus, masterRetire
+    case masterRotate, masterCommit, masterStatus, masterRetire, logRead
 
     var permission: Permission {
       switch self {
@@ -33,6 +33,7 @@ import Testing
       case .masterCommit: .masterCommit
       case .masterStatus: .masterStatus
       case .masterRetire: .masterRetire
+      case .logRead: .logRead
       }
     }
 
@@ -55,6 +56,7 @@ import Testing
       case .masterCommit: .masterCommit
       case .masterStatus: .readMaster
       case .masterRetire: .masterRetire
+      case .logRead: .readLog
       }
     }
 
@@ -71,7 +73,7 @@ import Testing
     var namesTenant: Bool {
       ![.status, .tenantList, .masterRotate, .masterCommit, .masterStatus, .masterRetire].contains(self)
     }
-    var namesKey: Bool { namesTenant && self != .tenantCreate && self != .keyList }
+    var namesKey: Bool { namesTenant && self != .tenantCreate && self != .keyList && self != .logRead }
   }
 
   /// Of each tenant's key: an envelope and a wrapped data key.
@@ -150,6 +152,10 @@ import Testing
         _ = try service.commitMaster(pending?.keyCheckValue ?? .zero, by: caller, tags)
       }
     case .masterStatus: return admin { () throws(ServiceError) in _ = try service.masterStatus(by: caller, tags) }
+    case .logRead:
+      var query = LogQuery()
+      query.scope = .tenant(owning)
+      return admin { () throws(ServiceError) in _ = try service.entries(query, by: caller, tags) }
     case .masterRetire:
       try service.waitForRewrapping()
       return admin { () throws(ServiceError) in _ = try service.retireMaster(1, by: caller, tags) }

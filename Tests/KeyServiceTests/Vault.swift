@@ -41,6 +41,7 @@ final class Vault: Sendable {
   let sealed: [Sealed]
   /// The log of a service that goes on meanwhile: what the edits are about is the store alone.
   private let log: AuditLog
+  private let logFiles: FileStorage
 
   init() throws {
     let shop = try Workshop()
@@ -51,6 +52,7 @@ final class Vault: Sendable {
     try FileManager.default.createDirectory(atPath: elsewhere.logPath, withIntermediateDirectories: true)
     let storage = try elsewhere.storage()
     _ = try LogWriter.create(in: storage, name: "aside", options: shop.options)
+    logFiles = storage
     log = AuditLog(try LogWriter.open(in: storage, options: shop.options).0)
   }
 
@@ -117,7 +119,7 @@ final class Vault: Sendable {
     }
     defer { try? store.close() }
     let service = KeyService(
-      store: store, log: log, masterKeys: shop.masterKeys, policy: .empty, clock: .system)
+      store: store, log: log, logFiles: logFiles, masterKeys: shop.masterKeys, policy: .empty, clock: .system)
     for one in sealed {
       do throws(ServiceError) {
         if try open(one, service) == one.plaintext { verdict.right += 1 } else { verdict.wrong += 1 }

@@ -478,7 +478,6 @@ package nonisolated struct Chatelaine_V1_GetHeadResponse: Sendable {
   package var head: Data = Data()
 
   /// 32 bytes each: RFC 6962 section 2.1.2, from from_size to the head's size; none
-  /// where the head is not larger
   package var consistency: [Data] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
