@@ -214,7 +214,7 @@ struct AdminActs: Sendable {
 }
 
 extension WireReceipt {
-  fileprivate init(_ entry: AppendedEntry, in epoch: EpochDescriptor) {
+  init(_ entry: AppendedEntry, in epoch: EpochDescriptor) {
     self.init(logID: epoch.logID, epoch: epoch.epoch, sequence: entry.sequence, leafHash: entry.leafHash)
   }
 }

@@ -12,10 +12,15 @@ final class AdminDesk: Desk {
   private let peer: Peer
   private let caller: Caller
   private let thread: NIOThreadPool
+  private let logs: LogCalls
   /// An act that waits for its turn, roughly, beside its message.
   private static let actBytes = 1 << 10
 
-  init(_ acts: AdminActs, _ connection: Connection, _ peer: Peer, _ caller: Caller, thread: NIOThreadPool) {
+  init(
+    _ acts: AdminActs, _ logs: LogDesk, _ connection: Connection, _ peer: Peer, _ caller: Caller,
+    thread: NIOThreadPool
+  ) {
+    self.logs = LogCalls(logs, connection, peer, caller)
     self.acts = acts
     self.connection = connection
     self.peer = peer
@@ -27,6 +32,7 @@ final class AdminDesk: Desk {
   func closed() {}
 
   func take(_ call: Call, _ bytes: Span<UInt8>) -> Taken {
+    if logs.take(call, bytes) { return .taken }
     guard bytes.extracting(call.request.service).equals(AdminActs.service),
       let method = AdminActs.Method(rawValue: String(copying: bytes.extracting(call.request.method)))
     else {

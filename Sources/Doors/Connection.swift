@@ -27,7 +27,7 @@ struct Call {
 }
 
 /// One caller's socket: frames in, frames out, bounds and deadlines. Answers on the event loop, in the handler.
-final class Connection: ChannelInboundHandler {
+final class Connection: ChannelInboundHandler, DoorConnection {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
 
@@ -61,15 +61,14 @@ final class Connection: ChannelInboundHandler {
   private var inFlightBytes = 0
   /// Nothing more is taken until replies have left.
   private var isFull: Bool { inFlight >= limits.inFlightMax || inFlightBytes >= limits.inFlightBytesMax }
-  /// Refusals that get no entry of their own are counted, and noted together.
   var noteRefusal: (UnnotedRefusal) -> Void = { _ in }
 
   init(limits: DoorLimits) { self.limits = limits }
 
   func attach(_ desk: any Desk) { self.desk = desk }
+  func join(_ pipeline: ChannelPipeline.SynchronousOperations) throws { try pipeline.addHandler(self) }
 
   var eventLoop: (any EventLoop)? { context?.eventLoop }
-  /// The last request came in one read, and no part of the next is here: its caller waits, as far as one can tell.
   var isAwaited: Bool { frames.count == 0 && lastFrameBytes <= Self.oneReadBytes }
   private static let oneReadBytes = 16 << 10
   private var lastFrameBytes = 0
@@ -134,7 +133,6 @@ final class Connection: ChannelInboundHandler {
     context.write(wrapOutboundOut(reply), promise: promise)
   }
 
-  /// Whether this is the first reply since the last flush.
   func touch() -> Bool {
     defer { isTouched = true }
     return !isTouched
@@ -168,7 +166,6 @@ final class Connection: ChannelInboundHandler {
     write(reply, erasing: false)
   }
 
-  /// What a call waited for is here: goes on where it stopped.
   func resume() {
     awaited -= 1
     if awaited == 0 { work() }
@@ -188,16 +185,12 @@ final class Connection: ChannelInboundHandler {
     if wasFull { work() }
   }
 
-  /// Takes no further request, and closes once the last reply is out.
   func finish() {
     isClosing = true
     flush()
   }
 
-  /// Refuses a connection as a whole.
-  func refuseOnceOpen(_ status: WireStatus) {
-    goodbye = status
-  }
+  func turnAway(because sentence: String) { goodbye = WireStatus(.busy, sentence, requestID: nil) }
 
   func closeNow() { context?.close(promise: nil) }
 

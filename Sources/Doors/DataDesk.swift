@@ -13,6 +13,7 @@ internal import NIOCore
 final class DataDesk: Desk {
   private let loop: DataLoop
   private let proofs: ProofCalls
+  private let logs: LogCalls
   private unowned let connection: Connection
   private let peer: Peer
   private var caller: Caller
@@ -28,7 +29,10 @@ final class DataDesk: Desk {
   private var entryBytes = 0
   private var heldBytes = 0
 
-  init(_ loop: DataLoop, _ proofs: ProofDesk, _ connection: Connection, _ peer: Peer, _ caller: Caller) {
+  init(
+    _ loop: DataLoop, _ proofs: ProofDesk, _ logs: LogDesk, _ connection: Connection, _ peer: Peer, _ caller: Caller
+  ) {
+    self.logs = LogCalls(logs, connection, peer, caller)
     self.loop = loop
     self.proofs = ProofCalls(proofs, connection)
     self.connection = connection
@@ -60,6 +64,7 @@ final class DataDesk: Desk {
 
   /// What uses no key: a question about the log, or nothing that this door has.
   private func takeQuestion(_ call: Call, _ bytes: Span<UInt8>) -> Taken {
+    if logs.take(call, bytes) { return .taken }
     guard bytes.extracting(call.request.service).equals(KeyMethod.service),
       let method = ProofMethod(bytes.extracting(call.request.method))
     else { return refuse(call, .notFound, "This door has no such method.", .noSuchMethod) }

@@ -1,6 +1,7 @@
 internal import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
 internal import ChatelaineKeyService
+internal import ChatelaineSocketBuffers
 internal import ChatelaineVocabulary
 internal import NIOCore
 internal import NIOPosix
@@ -12,6 +13,8 @@ internal import Synchronization
 final class DataLoop {
   let path: DataPath
   let service: KeyService
+  /// For the HTTP door's base64.
+  let scratch = Scratch()
   private let eventLoop: any EventLoop
   private let loaders: NIOThreadPool
   private let arrivals: Arrivals
@@ -20,8 +23,8 @@ final class DataLoop {
   private var gathered = Gathered()
   private var tickEndIsDue = false
   /// In the order in which the log got their entries, which is the order of its answers.
-  private var submitted = CircularBuffer<[DoorTurn]>()
-  private var loading: [KeyRequest: [Connection]] = [:]
+  private var submitted = CircularBuffer<[any LoopTurn]>()
+  private var loading: [KeyRequest: [any DoorConnection]] = [:]
 
   init(_ service: KeyService, on eventLoop: any EventLoop, keysAtHandMax: Int, loaders: NIOThreadPool) throws {
     eventLoop.preconditionInEventLoop()
@@ -44,7 +47,7 @@ final class DataLoop {
   }
 
   /// Takes the entries of a turn, for the log; its replies leave when they are durable.
-  func submit(_ turn: DoorTurn, _ drafts: [EntryDraft]) {
+  func submit(_ turn: any LoopTurn, _ drafts: [EntryDraft]) {
     if gathered.isFull { hand(gathered.take()) }
     gathered.add(turn, drafts)
     worked()
@@ -72,7 +75,7 @@ final class DataLoop {
   }
 
   private func hand(_ group: Gathered) {
-    let isAlone = submitted.isEmpty && group.drafts.count == 1 && group.turns[0].connection.isAwaited
+    let isAlone = submitted.isEmpty && group.drafts.count == 1 && group.turns[0].sender.isAwaited
     submitted.append(group.turns)
     let arrivals = self.arrivals
     let arrive: AuditLog.Completion = { arrivals.put(Arrival($0)) }
@@ -82,7 +85,7 @@ final class DataLoop {
   }
 
   /// Loads a key on a thread that may block, and wakes the connection.
-  func load(_ request: KeyRequest, for connection: Connection) {
+  func load(_ request: KeyRequest, for connection: any DoorConnection) {
     loading[request, default: []].append(connection)
     guard loading[request]?.count == 1 else { return }
     let service = self.service
@@ -96,11 +99,14 @@ final class DataLoop {
   }
 
   fileprivate func deliver(_ arrived: [Arrival]) {
-    var touched: [Connection] = []
+    var touched: [any DoorConnection] = []
     for arrival in arrived {
       let turns = submitted.removeFirst()
       arrival.answer(turns)
-      for turn in turns where turn.connection.touch() { touched.append(turn.connection) }
+      for turn in turns {
+        let sender = turn.sender
+        if sender.touch() { touched.append(sender) }
+      }
     }
     for connection in touched { connection.flush() }
   }
@@ -112,14 +118,14 @@ private struct Gathered {
   private static let entriesMax = 512
   private static let bytesMax = 256 << 10
 
-  private(set) var turns: [DoorTurn] = []
+  private(set) var turns: [any LoopTurn] = []
   private(set) var drafts: [EntryDraft] = []
   private var byteCount = 0
 
   var isEmpty: Bool { drafts.isEmpty }
   var isFull: Bool { drafts.count >= Self.entriesMax || byteCount >= Self.bytesMax }
 
-  mutating func add(_ turn: DoorTurn, _ more: [EntryDraft]) {
+  mutating func add(_ turn: any LoopTurn, _ more: [EntryDraft]) {
     turns.append(turn)
     byteCount += more.reduce(0) { $0 + $1.bytes.count }
     if drafts.isEmpty { drafts = more } else { drafts.append(contentsOf: more) }
@@ -156,13 +162,13 @@ private final class Arrival: Sendable {
 
   init(_ outcome: consuming AppendOutcome) { self.outcome = outcome }
 
-  func answer(_ turns: [DoorTurn]) {
+  func answer(_ turns: [any LoopTurn]) {
     switch outcome {
     case .durable(let receipt):
       var first = 0
       for turn in turns {
         turn.release(receipt, from: first)
-        first += turn.waiting.count
+        first += turn.entryCount
       }
     // why: whatever is wrong with the log, nothing of what was asked was given, and a restart may be all it takes.
     case .failed: for turn in turns { turn.refuse(.auditUnavailable) }

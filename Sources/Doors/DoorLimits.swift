@@ -30,19 +30,23 @@ package struct DescriptorBudget: Equatable, Sendable {
 
   package let data: Int
   package let admin: Int
+  /// 0 where there is no such door.
+  package let http: Int
 
   /// The fewest descriptors that a service can be run with.
-  package static func descriptorsMin(eventLoops: Int) -> Int {
-    reserve + reservePerLoop * eventLoops + 2 * connectionsMin
+  package static func descriptorsMin(eventLoops: Int, hasHTTP: Bool = false) -> Int {
+    reserve + reservePerLoop * eventLoops + (hasHTTP ? 3 : 2) * connectionsMin
   }
 
-  /// `wanted` for each door where that fits, else less, of which an eighth is the admin door's. nil: there are too few
-  /// descriptors.
-  package init?(descriptors: Int, connectionsMax wanted: Int, eventLoops: Int) {
-    guard descriptors >= Self.descriptorsMin(eventLoops: eventLoops) else { return nil }
+  /// `wanted` for each door where that fits, else less, of which an eighth is the admin door's; data and HTTP door share
+  /// alike. nil: there are too few descriptors.
+  package init?(descriptors: Int, connectionsMax wanted: Int, eventLoops: Int, hasHTTP: Bool = false) {
+    guard descriptors >= Self.descriptorsMin(eventLoops: eventLoops, hasHTTP: hasHTTP) else { return nil }
     let left = descriptors - Self.reserve - Self.reservePerLoop * eventLoops
     let adminShare = max(Self.connectionsMin, left / 8)
-    data = min(wanted, max(left - wanted, left - adminShare))
-    admin = min(wanted, left - data)
+    let callers = max(left - wanted, left - adminShare)
+    data = min(wanted, hasHTTP ? (callers + 1) / 2 : callers)
+    http = hasHTTP ? min(wanted, callers - data) : 0
+    admin = min(wanted, left - data - http)
   }
 }

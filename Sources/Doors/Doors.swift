@@ -12,6 +12,8 @@ package final class Doors: Sendable {
   private let threads: NIOThreadPool
   private let adminThread: NIOThreadPool
   private let proofThread: NIOThreadPool
+  private let logThread: NIOThreadPool
+  private let keyThread: NIOThreadPool
   private let listeners: [any Channel]
   /// Made here.
   private let sockets: [DoorSocket]
@@ -20,42 +22,55 @@ package final class Doors: Sendable {
 
   private init(
     group: MultiThreadedEventLoopGroup, threads: NIOThreadPool, adminThread: NIOThreadPool,
-    proofThread: NIOThreadPool, listeners: [any Channel], sockets: [DoorSocket], rooms: [LoopRoom], limits: DoorLimits
+    proofThread: NIOThreadPool, logThread: NIOThreadPool, keyThread: NIOThreadPool, listeners: [any Channel],
+    sockets: [DoorSocket], rooms: [LoopRoom], limits: DoorLimits
   ) {
     self.group = group
     self.threads = threads
     self.adminThread = adminThread
     self.proofThread = proofThread
+    self.logThread = logThread
+    self.keyThread = keyThread
     self.listeners = listeners
     self.sockets = sockets
     self.rooms = rooms
     self.limits = limits
   }
 
-  /// Opens the data door and the admin door. Blocks: for a main thread, before anyone calls.
+  /// Opens the data door, the admin door and, where it is wanted, the HTTP door, which shares the data door's loops.
+  /// Blocks: for a main thread, before anyone calls.
   ///
   /// Sockets in `passed` are used where they are; the others are made, and taken away when the doors close.
-  /// `facts` is asked on the admin thread for every status call; it need not fill in the doors. `adminLimits` are
-  /// `limits` where nothing else is said.
+  /// `facts` is asked on the admin thread for every status call; it need not fill in the doors. `adminLimits`
+  /// and `httpLimits` are `limits` where nothing else is said.
   package static func open(
-    _ service: KeyService, data: DoorSocket, admin: DoorSocket, eventLoops: Int = 1, keysAtHandMax: Int = 2_000,
-    limits: DoorLimits = DoorLimits(), adminLimits: DoorLimits? = nil, passed: PassedSockets = .none,
+    _ service: KeyService, data: DoorSocket, admin: DoorSocket, http: DoorSocket? = nil, eventLoops: Int = 1,
+    keysAtHandMax: Int = 2_000, limits: DoorLimits = DoorLimits(), adminLimits: DoorLimits? = nil,
+    httpLimits: DoorLimits? = nil, softwareVersion: String = "", passed: PassedSockets = .none,
     facts: @escaping @Sendable () -> StatusFacts
   ) throws -> Doors {
     let dataSocket = try data.open(passed)
     let adminSocket = try admin.open(passed)
-    let places = [data, admin].map { FilePlace($0.path) }
+    let httpSocket = try http?.open(passed)
+    let sockets = [data, admin] + (http.map { [$0] } ?? [])
+    let places = sockets.map { FilePlace($0.path) }
     let group = MultiThreadedEventLoopGroup(numberOfThreads: eventLoops)
     let threads = NIOThreadPool(numberOfThreads: 2)
     let adminThread = NIOThreadPool(numberOfThreads: 1)
     let proofThread = NIOThreadPool(numberOfThreads: 1)
-    for one in [threads, adminThread, proofThread] { one.start() }
+    let logThread = NIOThreadPool(numberOfThreads: 1)
+    let keyThread = NIOThreadPool(numberOfThreads: 1)
+    for one in [threads, adminThread, proofThread, logThread, keyThread] { one.start() }
+    let keyActs = KeyActs(service, softwareVersion: softwareVersion, thread: keyThread)
     let proofs = ProofDesk(service, thread: proofThread)
+    let logs = LogDesk(service, thread: logThread)
     let adminLimits = adminLimits ?? limits
     let (dataCount, adminCount) = (DoorCount(limits), DoorCount(adminLimits))
+    let httpCount = DoorCount(httpLimits ?? limits)
     let acts = AdminActs(service: service) {
       var facts = facts()
       facts.doors += [dataCount.facts("data", data.path), adminCount.facts("admin", admin.path)]
+      if let http { facts.doors.append(httpCount.facts("http", http.path)) }
       for place in places where !place.isHeld {
         facts.warnings.append("The socket is no longer at \(place.path), so nobody new gets in there: restart.")
       }
@@ -74,19 +89,27 @@ package final class Doors: Sendable {
       guard let room = all.first(where: { $0.loop === loop }) else { preconditionFailure("a loop of another group") }
       return room.room.value
     }
-    let first = Entrance(service: service, door: .data, limits: limits, count: dataCount, room: find) {
-      DataDesk($0.room.data, proofs, $0.connection, $0.peer, $0.caller)
+    let first = Entrance<Connection>(service: service, door: .data, limits: limits, count: dataCount, room: find) {
+      $0.connection.attach(DataDesk($0.room.data, proofs, logs, $0.connection, $0.peer, $0.caller))
     }
-    let second = Entrance(service: service, door: .admin, limits: adminLimits, count: adminCount, room: find) {
-      AdminDesk(acts, $0.connection, $0.peer, $0.caller, thread: adminThread)
+    let second = Entrance<Connection>(
+      service: service, door: .admin, limits: adminLimits, count: adminCount, room: find
+    ) {
+      $0.connection.attach(AdminDesk(acts, logs, $0.connection, $0.peer, $0.caller, thread: adminThread))
     }
-    let listeners = [
+    let third = Entrance<HTTPConnection>(
+      service: service, door: .http, limits: httpLimits ?? limits, count: httpCount, room: find
+    ) {
+      $0.connection.attach(TransitDesk($0.room.data, keyActs, $0.connection, $0.peer, $0.caller))
+    }
+    var listeners = [
       try first.listen(on: dataSocket, group).wait(), try second.listen(on: adminSocket, group).wait(),
     ]
+    if let httpSocket { listeners.append(try third.listen(on: httpSocket, group).wait()) }
     return Doors(
-      group: group, threads: threads, adminThread: adminThread, proofThread: proofThread,
-      listeners: listeners,
-      sockets: [data, admin].filter { passed.byPath[$0.path] == nil }, rooms: all, limits: limits)
+      group: group, threads: threads, adminThread: adminThread, proofThread: proofThread, logThread: logThread,
+      keyThread: keyThread, listeners: listeners, sockets: sockets.filter { passed.byPath[$0.path] == nil }, rooms: all,
+      limits: limits)
   }
 
   /// Takes no new connection and no new request, answers what is under way, closes everything. Blocks, and no
@@ -100,6 +123,8 @@ package final class Doors: Sendable {
     for room in rooms { room.ask { $0.closeNow() } }
     try? adminThread.syncShutdownGracefully()
     try? proofThread.syncShutdownGracefully()
+    try? logThread.syncShutdownGracefully()
+    try? keyThread.syncShutdownGracefully()
     try? threads.syncShutdownGracefully()
     try? group.syncShutdownGracefully()
   }

@@ -3,7 +3,6 @@ internal import ChatelaineAuditTrail
 internal import ChatelaineKeyService
 internal import ChatelaineSocketBuffers
 internal import ChatelaineVocabulary
-internal import ChatelaineWire
 internal import Glibc
 internal import NIOCore
 internal import NIOPosix
@@ -11,23 +10,24 @@ internal import Synchronization
 
 /// Accepts the connections of one door: asks the kernel who calls, holds them against the bounds, seats them at a
 /// desk.
-struct Entrance: Sendable {
+struct Entrance<Kind: DoorConnection>: Sendable {
   struct Seat {
     let room: DoorRoom
-    let connection: Connection
+    let connection: Kind
     let peer: Peer
     let caller: Caller
   }
 
   /// Connections that wait to be accepted.
-  private static let backlog: CInt = 512
+  private static var backlog: CInt { 512 }
 
   let service: KeyService
   let door: Door
   let limits: DoorLimits
   let count: DoorCount
   let room: @Sendable (any EventLoop) -> DoorRoom
-  let desk: @Sendable (Seat) -> any Desk
+  /// Gives a connection the desk that answers it.
+  let settle: @Sendable (Seat) -> Void
 
   /// Serves a bound socket.
   func listen(on socket: CInt, _ group: MultiThreadedEventLoopGroup) -> EventLoopFuture<any Channel> {
@@ -59,7 +59,7 @@ struct Entrance: Sendable {
 
   private func seat(_ peer: Peer?, _ channel: any Channel) throws {
     guard let peer else { throw ChannelError.eof }
-    let connection = Connection(limits: limits)
+    let connection = Kind(limits: limits)
     guard let number = count.enter(peer.principal.uid) else { return turnAway(peer, channel, connection) }
     let room = room(channel.eventLoop)
     let caller = caller(peer, number)
@@ -68,8 +68,8 @@ struct Entrance: Sendable {
       count.turnedAway()
       room.refusals.add(kind, caller)
     }
-    connection.attach(desk(Seat(room: room, connection: connection, peer: peer, caller: caller)))
-    try channel.pipeline.syncOperations.addHandler(connection)
+    settle(Seat(room: room, connection: connection, peer: peer, caller: caller))
+    try connection.join(channel.pipeline.syncOperations)
     room.enter(connection)
     let bound = NIOLoopBound((room, connection), eventLoop: channel.eventLoop)
     channel.closeFuture.whenComplete { _ in
@@ -79,12 +79,11 @@ struct Entrance: Sendable {
   }
 
   /// Says that there are too many, on the first stream a client uses, and hangs up.
-  private func turnAway(_ peer: Peer, _ channel: any Channel, _ connection: Connection) {
-    try? channel.pipeline.syncOperations.addHandler(connection)
+  private func turnAway(_ peer: Peer, _ channel: any Channel, _ connection: Kind) {
+    try? connection.join(channel.pipeline.syncOperations)
     count.turnedAway()
     room(channel.eventLoop).refusals.add(.busy, caller(peer, 0))
-    let status = WireStatus(.busy, "There are too many connections: close some, then try again.", requestID: nil)
-    connection.refuseOnceOpen(status)
+    connection.turnAway(because: "There are too many connections: close some, then try again.")
   }
 
   private func caller(_ peer: Peer, _ number: UInt64) -> Caller {
@@ -159,7 +158,7 @@ final class DoorCount: Sendable {
 final class DoorRoom {
   let data: DataLoop
   let refusals: RefusalTally
-  private var connections: [ObjectIdentifier: Connection] = [:]
+  private var connections: [ObjectIdentifier: any DoorConnection] = [:]
 
   init(_ data: DataLoop, on eventLoop: any EventLoop) {
     self.data = data
@@ -168,8 +167,8 @@ final class DoorRoom {
 
   var isEmpty: Bool { connections.isEmpty }
 
-  func enter(_ connection: Connection) { connections[ObjectIdentifier(connection)] = connection }
-  func leave(_ connection: Connection) { connections[ObjectIdentifier(connection)] = nil }
+  func enter(_ connection: any DoorConnection) { connections[ObjectIdentifier(connection)] = connection }
+  func leave(_ connection: any DoorConnection) { connections[ObjectIdentifier(connection)] = nil }
 
   /// Takes no further request; each connection closes with its last reply.
   func finish() { for connection in Array(connections.values) { connection.finish() } }

@@ -106,7 +106,7 @@ extension ByteBuffer {
 }
 
 /// Replies of one turn of a connection, withheld until the log has their entries.
-final class DoorTurn {
+final class DoorTurn: LoopTurn {
   struct Waiting {
     let stream: UInt32
     let requestID: Identifier
@@ -126,7 +126,9 @@ final class DoorTurn {
     self.withheld = consume withheld
   }
 
-  /// Sends the replies, each with its receipt: of the entry at `first` and those behind it.
+  var sender: any DoorConnection { connection }
+  var entryCount: Int { waiting.count }
+
   func release(_ receipt: borrowing AuditReceipt, from first: Int) {
     guard let withheld = withheld.take() else { preconditionFailure("a turn is answered once") }
     var replies = withheld.release(receipt)
@@ -135,7 +137,6 @@ final class DoorTurn {
     connection.answered(waiting.count, heldBytes: heldBytes)
   }
 
-  /// Tells every caller that nothing was noted, so nothing is given; what was ready is erased.
   func refuse(_ error: ServiceError) {
     guard let withheld = withheld.take() else { preconditionFailure("a turn is answered once") }
     withheld.erase()

@@ -1,6 +1,6 @@
 internal import ChatelaineKeyStore
 internal import ChatelaineAuditTrail
-internal import ChatelaineAuditLog
+package import ChatelaineAuditLog
 package import ChatelaineHardening
 internal import ChatelaineKeyService
 internal import ChatelaineMessages
@@ -28,8 +28,8 @@ package struct StatusFacts: Sendable {
   package var doors: [Door] = []
   package var warnings: [String] = []
   package var diskFreeBytes: UInt64 = 0
-  /// The log's growth since the start.
-  package var logBytesPerEntry: Double = 0
+  /// nil where the log's files cannot be read.
+  package var growth: LogGrowth?
   package var logBytesPerDay: Double = 0
 
   package init(
@@ -95,9 +95,11 @@ package struct StatusFacts: Sendable {
       $0.segmentBytes = head.segmentBytes
       $0.accepting = !status.isLogPoisoned && status.logRefusedBy == nil
       $0.diskFreeBytes = diskFreeBytes
-      $0.bytesPerEntry = logBytesPerEntry
+      $0.bytesPerEntry = growth?.bytesPerEntry ?? 0
       $0.bytesPerDay = logBytesPerDay
       $0.daysUntilFull = logBytesPerDay > 0 ? Double(diskFreeBytes) / logBytesPerDay : 0
+      $0.growthSinceUnixNs = growth?.since.nanoseconds ?? 0
+      $0.reserveBytes = growth?.reserveBytes ?? 0
     }
   }
 

@@ -46,7 +46,7 @@ extension ErrorCode {
 
 extension ServiceError {
   /// What anyone may read: what is wrong inside the service is for its operator's log.
-  fileprivate var publicSentence: String {
+  var publicSentence: String {
     switch code {
     case .internal: "The service cannot do this now: its operator's log says why."
     case .corrupt: "The service found something that is not as it was written: its operator's log says what."

@@ -50,6 +50,22 @@ package import NIOCore
     return unsafe body(Span(_unsafeElements: bytes))
   }
 
+  /// Lends the first `count` bytes, to be changed where they lie.
+  package mutating func withMutableBytes<Result>(_ count: Int, _ body: (inout MutableSpan<UInt8>) -> Result) -> Result {
+    precondition(count <= self.count, "only what is here is lent")
+    let bytes = unsafe UnsafeMutableBufferPointer(
+      start: base.advanced(by: start).assumingMemoryBound(to: UInt8.self), count: count)
+    var span = unsafe MutableSpan(_unsafeElements: bytes)
+    return body(&span)
+  }
+
+  /// Erases all behind the first `count` bytes.
+  package mutating func cut(to count: Int) {
+    precondition(count <= self.count, "only what is here is erased")
+    unsafe ch_wipe(base.advanced(by: start + count), self.count - count)
+    end = start + count
+  }
+
   /// Erases the first `count` bytes: their frame is done.
   package mutating func drop(_ count: Int) {
     unsafe ch_wipe(base.advanced(by: start), count)

@@ -5,6 +5,7 @@ internal import ChatelaineCustody
 internal import ChatelaineEnvelopes
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
+internal import ChatelaineTransit
 internal import ChatelaineVocabulary
 internal import Glibc
 
@@ -22,10 +23,11 @@ private let target: @Sendable (Span<UInt8>) -> Void = {
   case "keyring": return fuzzKeyring
   case "configuration": return fuzzConfiguration
   case "proof": return fuzzProof
+  case "http": return fuzzHTTP
   case "planted": return fuzzPlanted
   default:
     fatalError(
-      "set CHATELAINE_FUZZ_TARGET to envelope, wrapped-key, entry, frame, keyring, configuration, proof or planted")
+      "set CHATELAINE_FUZZ_TARGET to envelope, wrapped-key, entry, frame, keyring, configuration, proof, http or planted")
   }
 }()
 
@@ -99,7 +101,7 @@ private func fuzzConfiguration(_ bytes: Span<UInt8>) {
   let bytes = bytes.copied()
   let accounts = AccountNames(passwd: bytes, group: bytes)
   if let settings = try? ServiceConfiguration(bytes, file: "/etc/c.yaml", accounts: accounts) {
-    precondition(max(settings.dataSocket.path.utf8.count, settings.adminSocket.path.utf8.count) <= 107)
+    precondition(settings.sockets.allSatisfy { $0.path.utf8.count <= 107 })
     precondition(!settings.store.isEmpty && settings.dataSocket.mode & 0o600 == 0o600)
   }
   do throws(ConfigurationError) {
@@ -109,6 +111,48 @@ private func fuzzConfiguration(_ bytes: Span<UInt8>) {
     // What the look before the parser lets pass, the parser takes for neither.
     guard case .syntax(let problem) = error.problem else { return }
     precondition(!problem.contains("alias") && !problem.contains("anchor"), "hidden from the first look")
+  }
+}
+
+/// The first line is a target, a byte before it the method; the rest is a body, as it is and in chunks.
+private func fuzzHTTP(_ bytes: Span<UInt8>) {
+  let methods: [TransitMethod] = [.post, .get, .list, .head, .delete, .other]
+  guard bytes.count > 1, let end = bytes.indices.first(where: { bytes[$0] == 10 }), end > 0 else { return }
+  let target = String(decoding: bytes.extracting(1..<end).copied(), as: UTF8.self)
+  fuzzChunks(bytes.extracting((end + 1)...))
+  guard let route = try? TransitRoute(methods[Int(bytes[0]) % methods.count], target: target, namespace: nil) else { return }
+  var body = bytes.extracting((end + 1)...).copied()
+  let count = body.count
+  var span = body.mutableSpan
+  guard let call = try? TransitCall(route, &span) else { return }
+  precondition(call.items.count <= Limits.batchItemsMax && (1...TransitCall.randomBytesMax).contains(call.randomByteCount))
+  var last = 0
+  for item in call.items {
+    precondition(item.body.upperBound <= count && item.context.pairs.count <= Limits.contextPairsMax)
+    precondition(item.body.isEmpty || item.body.lowerBound >= last, "items do not overlap")
+    last = max(last, item.body.upperBound)
+    if let reference = item.reference { precondition(reference.upperBound <= count) }
+  }
+}
+
+/// Whole or byte by byte: the same body.
+private func fuzzChunks(_ bytes: Span<UInt8>) {
+  var (whole, piecewise) = (ChunkedBody(countMax: 4096), ChunkedBody(countMax: 4096))
+  var all = bytes.copied()
+  var span = all.mutableSpan
+  let progress = whole.advance(&span)
+  var (kept, last) = ([UInt8](), ChunkedBody.Progress.more(kept: 0))
+  for index in bytes.indices {
+    kept.append(bytes[index])
+    var span = kept.mutableSpan
+    last = piecewise.advance(&span)
+    guard case .more(let count) = last else { break }
+    kept.removeLast(kept.count - count)
+  }
+  switch (progress, last) {
+  case (.done(let a, _), .done(let b, _)): precondition(a == b && all.prefix(a) == kept.prefix(b), "two bodies of one text")
+  case (.more, .more), (.malformed, .malformed), (.tooLong, .tooLong): break
+  default: preconditionFailure("the same bytes are a body in one way and none in another")
   }
 }
 

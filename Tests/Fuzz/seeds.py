@@ -23,6 +23,14 @@ if target == "proof":
     seeds += [bytes.fromhex(v["note"]) for v in json.loads((vectors / "heads.json").read_text())["heads"]]
     seeds += [bytes.fromhex(v["file"]) for v in json.loads((vectors / "proofs.json").read_text())["files"]]
     seeds += [v["text"].encode() for v in json.loads((vectors / "heads.json").read_text())["keys"]]
+if target == "http":
+    for path in ("encrypt/pay", "decrypt/pay", "rewrap/pay", "datakey/plaintext/pay", "keys/pay", "keys/pay/config", "random/platform/9"):
+        for body in ('{"plaintext":"Zm9v\\/+8=","context":"eA==","encryption_context":{"a":"\\u00e9\\ud834\\udd1e"}}',
+                     '{"batch_input":[{"ciphertext":"vault:v1:Q0gB","reference":"\\n"},{"ciphertext":"x","associated_data":""}]}',
+                     '{"type":"aes256-gcm96","derived":false,"auto_rotate_period":"0s","bits":256,"bytes":"16","format":"hex"}',
+                     '3\r\n{  \r\n00A\r\n"bytes":16\r\n1\r\n}\r\n0\r\n\r\n'):
+            seeds.append(b"\0/v1/acme/" + path.encode() + b"\n" + body.encode())
+    seeds += [b"\1/v1/sys/health\n", b"\2/v1/acme/keys\n"]
 if target == "frame":
     log = vectors / "logs" / "valid-three-segments"
     seeds += [b"\2" + (log / "epoch-000001").read_bytes()]
