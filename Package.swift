@@ -6,9 +6,11 @@ import PackageDescription
 //
 //   street    chatelaine (CLI)   chatelained (daemon)   ChatelaineClient (the one public library)
 //             AdminClient        the operator's calls, typed, over ChatelaineClient
+//             Outside            questions to other hosts, over HTTP and TLS: for commands, never for the service
 //             Exits              one sentence and one status for each error, the same in both programs
 //   doors     Doors              the two sockets: who calls, bounds, deadlines, replies that wait for the log
 //             SocketBuffers      what doors and client share: bytes of a socket, erased where they lie
+//             Transit            the HTTP door's requests and replies: Vault's paths and JSON, read in place; no I/O
 //             Wire               ttrpc's frames and the data door's messages, read in place; no I/O
 //             Messages           generated from proto/: the admin door's messages
 //   hall      KeyService         one file a use case; ties store, log and keyring together
@@ -21,7 +23,7 @@ import PackageDescription
 //   vault     SecretMemory       the only owner of secret bytes
 //   floor     Vocabulary         the nouns, known by all
 //             Hardening          the process, closed up; asks SecretMemory what of it holds
-//   C         CLinux  CPrimitives  CWipingFree (each program's `free`)  CLibcrypto  CLibsodium
+//   C         CLinux  CPrimitives  CWipingFree (each program's `free`)  CLibcrypto  CLibsodium  CLibssl
 //             CBench             the load that chatelaine-bench makes, and the echo that it is measured against
 //   yard      Measures           what a run of chatelaine-bench says: figures, tables, pictures; no I/O
 //             chatelaine-bench  chatelaine-drill (a log to be killed)  hardening-probe  chatelaine-fuzz
@@ -49,6 +51,8 @@ let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift"
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+/// The HTTP door's alone: llhttp, for the heads of requests.
+let http = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let sockets = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -107,6 +111,8 @@ let package = Package(
       name: "CLibcrypto", path: "Sources/CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
       name: "CLibsodium", path: "Sources/CLibsodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+    .systemLibrary(
+      name: "CLibssl", path: "Sources/CLibssl", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
     .target(name: "CLinux", path: "Sources/CLinux", cSettings: leftOut),
     .target(name: "CPrimitives", dependencies: ["CLibcrypto"], path: "Sources/CPrimitives"),
     .target(name: "CWipingFree", path: "Sources/CWipingFree", cSettings: leftOut),
@@ -114,6 +120,7 @@ let package = Package(
 
     room("Vocabulary"),
     room("Wire", knows: ["Vocabulary"]),
+    room("Transit", knows: ["Vocabulary"]),
     // Generated from proto/, so none of our settings: see deploy/generate-messages.sh.
     .target(name: "ChatelaineMessages", dependencies: [protobuf], path: "Sources/Messages"),
     room("SecretMemory", knows: ["CLinux"]),
@@ -143,9 +150,9 @@ let package = Package(
       "Doors",
       knows: [
         "AccessPolicy", "AuditLog", "AuditTrail", "CLinux", "Custody", "Envelopes", "Hardening", "KeyService", "KeyStore", "Messages",
-        "Primitives", "SecretMemory", "SocketBuffers", "Vocabulary", "Wire",
+        "Primitives", "SecretMemory", "SocketBuffers", "Transit", "Vocabulary", "Wire",
       ],
-      uses: [protobuf, nio, sockets]),
+      uses: [protobuf, nio, http, sockets]),
     .target(
       name: "ChatelaineClient",
       dependencies: [
@@ -153,13 +160,14 @@ let package = Package(
         nio, sockets,
       ],
       path: "Sources/ChatelaineClient", swiftSettings: strict),
+    room("Outside", knows: ["CLibssl", "Primitives", "SecretMemory", "Vocabulary"]),
     room("AdminClient", knows: ["ChatelaineClient", "Messages"], uses: [protobuf]),
 
     tool(
       "chatelaine",
       knows: [
-        "AdminClient", "AuditLog", "AuditTrail", "CLinux", "ChatelaineClient", "Configuration", "Custody", "Envelopes", "Exits",
-        "Hardening", "KeyService", "Messages", "Primitives", "Vocabulary",
+        "AccessPolicy", "AdminClient", "AuditLog", "AuditTrail", "CLinux", "ChatelaineClient", "Configuration", "Custody", "Envelopes", "Exits",
+        "Hardening", "KeyService", "Messages", "Outside", "Primitives", "SecretMemory", "Vocabulary",
       ], uses: [arguments]),
     tool(
       "chatelained",
@@ -194,11 +202,13 @@ let package = Package(
         "ChatelaineVocabulary", "ChatelaineWire", "chatelaine", "chatelained", nio, sockets,
       ],
       path: "Tests/ChatelaineClientTests", swiftSettings: strict),
-    tests("Vocabulary", knows: ["TestSupport", "Vocabulary"]),
+    tests("Vocabulary", knows: ["TestSupport", "Primitives", "Vocabulary"]),
     // The generated messages, and the pointers that stand in for a socket's buffers, know nothing of our settings.
     .testTarget(
       name: "WireTests", dependencies: ["ChatelaineVocabulary", "ChatelaineWire", protobuf],
       path: "Tests/WireTests", swiftSettings: [.swiftLanguageMode(.v6), .enableUpcomingFeature("InternalImportsByDefault")]),
+    tests("Transit", knows: ["TestSupport", "Transit", "Vocabulary"]),
+    tests("Outside", knows: ["Outside", "Primitives", "SecretMemory", "Vocabulary"]),
     tests("AccessPolicy", knows: ["AccessPolicy", "Vocabulary"]),
     tests("Configuration", knows: ["AccessPolicy", "Configuration", "TestSupport", "Vocabulary"], uses: [yams]),
     tests("SecretMemory", knows: ["CLinux", "TestSupport", "SecretMemory"]),
@@ -219,8 +229,8 @@ let package = Package(
     tests(
       "KeyService",
       knows: [
-        "AccessPolicy", "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives", "SecretMemory",
-        "Vocabulary",
+        "TestSupport", "AccessPolicy", "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyService", "KeyStore", "Primitives",
+        "SecretMemory", "Vocabulary",
       ], uses: [grdb]),
   ]
 )
@@ -231,6 +241,6 @@ if Context.environment["CHATELAINE_FUZZ"] != nil {
   package.targets.append(
     .executableTarget(
       name: "chatelaine-fuzz",
-      dependencies: ["AccessPolicy", "AuditTrail", "Configuration", "Custody", "Envelopes", "Primitives", "SecretMemory", "Vocabulary"].map(target),
+      dependencies: ["AccessPolicy", "AuditTrail", "Configuration", "Custody", "Envelopes", "Primitives", "SecretMemory", "Transit", "Vocabulary"].map(target),
       path: "Tests/Fuzz", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
 }

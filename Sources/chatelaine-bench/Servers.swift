@@ -18,6 +18,8 @@ struct Server {
 /// A service of its own, made by the programs that lie beside this one, with one tenant and one key.
 struct House {
   let server: Server
+  /// The same service's HTTP door; its tenant is called as the floor's mount is.
+  let http: Server?
   let folder: String
   var log: String { folder + "/log" }
 
@@ -25,15 +27,26 @@ struct House {
   init(in scratch: ScratchFolder, name: String = "chatelaine", service: String? = nil, exampleKeys: String? = nil) throws {
     folder = scratch.path + "/" + name
     try output(of: Beside.command, ["init", folder] + (exampleKeys.map { ["--insecure-example-keys", $0] } ?? []))
+    try Self.addHTTP(folder)
     server = try Self.start(folder, name: name, service: service, exampleKeys: exampleKeys != nil)
-    try command("tenant", "create", Requests.tenant)
-    try command("key", "create", "\(Requests.tenant)/\(Requests.key)")
+    http = Server(name: name + ", HTTP", kind: .http, socket: folder + "/run/http.sock", program: server.program)
+    for tenant in [Requests.tenant, "transit"] {
+      try command("tenant", "create", tenant)
+      try command("key", "create", "\(tenant)/\(Requests.key)")
+    }
   }
 
   /// The service of a folder that is there already.
   init(at folder: String) throws {
     self.folder = folder
     server = try Self.start(folder, name: "chatelaine", service: nil, exampleKeys: false)
+    http = nil
+  }
+
+  private static func addHTTP(_ folder: String) throws {
+    let path = folder + "/chatelaine.yaml"
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    try (text + "http-socket:\n  path: run/http.sock\n  mode: \"0600\"\n").write(toFile: path, atomically: false, encoding: .utf8)
   }
 
   private static func start(_ folder: String, name: String, service: String?, exampleKeys: Bool) throws -> Server {

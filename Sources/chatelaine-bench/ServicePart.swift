@@ -33,12 +33,14 @@ struct ServicePart {
     report.loads += bench.order.compactMap { bench.rows[$0] }
     report.measurements.append(Measured("4 KiB write + fdatasync", unit: "us", .lower, bench.sync))
     report.aims += aims(bench, house.server.name, echo.name, floors.first?.name, bare?.server.name)
+    if let http = house.http?.name, let floor = floors.first?.name { report.aims += httpAims(bench, http, floor) }
   }
 
   private func cells(_ house: House, _ echo: Server, _ floors: [Server], _ bare: House?) throws -> [ServiceBench.Cell] {
     var cells: [ServiceBench.Cell] = []
     for load in ServiceBench.grid {
       cells.append(try .init(load, house.server, bytes: 100, house: house))
+      if let http = house.http { cells.append(try .init(load, http, bytes: 100)) }
       if let bare { cells.append(try .init(load, bare.server, bytes: 100, house: bare)) }
       for server in floors + [echo] { cells.append(try .init(load, server, bytes: 100)) }
     }
@@ -88,6 +90,14 @@ struct ServicePart {
     }
     add("1 MiB, requests/s of the echo's", rate(Self.mebibyte, of: echo), .atLeast, 0.75)
     return aims
+  }
+
+  private func httpAims(_ bench: ServiceBench, _ http: String, _ transit: String) -> [Aim] {
+    ServiceBench.grid.dropLast().compactMap { load in
+      guard let ours = bench.row(load, http), let floor = bench.row(load, transit) else { return nil }
+      let isAimed = load.connections == Self.sixtyFour.connections
+      return Aim("HTTP, \(load.name), requests/s of transit's", ours.rate.over(floor.rate), isAimed ? .atLeast : .none, isAimed ? 1 : 0)
+    }
   }
 
   private func cpu(_ bench: ServiceBench, _ load: ServiceBench.Load, _ ours: String, _ other: String) -> Series? {

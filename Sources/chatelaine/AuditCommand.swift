@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
 internal import ChatelaineExits
+internal import Foundation
 
 /// `chatelaine audit`: the key-access log, read offline from its files, without keys.
 struct AuditCommand: ParsableCommand {
@@ -9,7 +10,7 @@ struct AuditCommand: ParsableCommand {
     commandName: "audit", abstract: "Verifies and shows the key-access log, and proves what is in it. Needs no service.",
     subcommands: [
       AuditVerify.self, AuditShow.self, AuditReport.self, AuditHead.self, AuditProve.self, AuditCheckProof.self,
-      AuditExport.self, AuditVerifyExport.self,
+      AuditExport.self, AuditVerifyExport.self, AuditWitness.self, AuditShip.self,
     ])
 }
 
@@ -23,6 +24,11 @@ struct LogOption: ParsableArguments {
       throw LogError.storage(error)
     }
   }
+}
+
+extension ReadAhead {
+  /// On every core that this process may use.
+  static var allCores: ReadAhead { ReadAhead(threads: ProcessInfo.processInfo.activeProcessorCount) }
 }
 
 /// Which epoch of the log.

@@ -8,18 +8,23 @@ internal import Foundation
 internal import Glibc
 
 /// `chatelaine audit export`: one tenant's whole history, for whoever has the public key and nothing else.
-struct AuditExport: ParsableCommand {
+struct AuditExport: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export",
-    abstract: "Writes all entries of one tenant, with proof that none is left out. Needs no key and no service.",
+    abstract: "Writes all entries of one tenant, with proof that none is left out. Needs no key.",
     discussion: """
+      With --log the log's files are read, and no service is needed. With --socket, the data or the admin socket, or \
+      --config the service is asked, where its policy lets you read all of the tenant's entries (log-read); each page is \
+      noted in the log. Whether anything is left out, 'audit verify-export' says.
+
       The directory gets `entries.jsonl`, one entry a line, and at the very end `history.proof`: without it the export \
       was not finished, and the same command begins again. The whole epoch is verified on the way; each has \
       a history of its own.
       """ + "\n\n" + evidenceCodesHelp)
 
-  @OptionGroup var log: LogOption
+  @OptionGroup var log: LogOrServiceOptions
   @OptionGroup var epoch: EpochOption
+  @OptionGroup var tags: TagOptions
 
   @Option(help: "The tenant; `_service` for acts on the whole service.")
   var tenant: String
@@ -31,27 +36,38 @@ struct AuditExport: ParsableCommand {
   var head: String?
 
   func validate() throws {
+    try log.check()
+    if log.isService, epoch.number != nil || head != nil {
+      throw ValidationError("A service gives the history of its newest epoch, under its newest head: give --log.")
+    }
     guard isTenant(tenant) else { throw ValidationError("'\(tenant)' is no tenant id, and not _service") }
   }
 
-  func run() throws {
+  func run() async throws {
+    if log.isService { return try await ServiceExport(self).run() }
+    try await exportFiles(log.files)
+  }
+
+  private func exportFiles(_ log: LogOption) async throws {
     let storage = try log.open()
     let epoch = try epoch.descriptor(in: storage)
     let head = try self.head.map(readHead) ?? newestHead(storage, epoch, key: nil, of: log.directory)
     if let other = epoch.epochNumber(ofOrigin: head.checkpoint.origin), other != epoch.epoch {
       throw Failure(.usage, "the head is of epoch \(other) of the log: give --epoch \(other)")
     }
-    let (commitment, heads) = try commitment(storage, epoch, under: head)
-    try HistoryFiles.prepare(out)
-    let entries = try OutputFile(out + "/" + HistoryFiles.entries, isSecret: false)
-    let (count, index, hashes) = try write(to: entries, LogReader(storage, epoch: epoch.epoch), heads)
-    let proof = HistoryProof(tenant: Array(tenant.utf8), index: index, hashes: hashes, commitment: commitment)
-    try entries.finish()
-    // why: last, for it is what makes an export of the files.
-    let file = try OutputFile(out + "/" + HistoryFiles.proof, isSecret: false)
-    try file.write(proof.encoded)
-    try file.finish()
-    print("\(printable(out)): \(count) entries of \(tenant), complete up to entry \(heads.size - 1)\(epoch.epoch == 1 ? "" : " of epoch \(epoch.epoch)")")
+    let (commitment, heads) = try commitment(log, storage, epoch, under: head)
+    let count = try await HistoryFiles.make(in: out) { entries in
+      let reader = try LogReader(storage, epoch: epoch.epoch, ahead: .allCores)
+      let (count, index, hashes) = try write(to: entries, reader, heads)
+      let proof = HistoryProof(tenant: Array(tenant.utf8), index: index, hashes: hashes, commitment: commitment)
+      return (count, proof.encoded)
+    }
+    tell(count, size: heads.size, epoch.epoch)
+  }
+
+  func tell(_ count: UInt64, size: UInt64, _ epoch: UInt32) {
+    let place = epoch == 1 ? "" : " of epoch \(epoch)"
+    print("\(printable(out)): \(count) entries of \(tenant), complete up to entry \(size - 1)\(place)")
   }
 
   private enum Commitment {
@@ -61,7 +77,7 @@ struct AuditExport: ParsableCommand {
 
   /// The newest tenant heads that a head is over, with the proof of their entry.
   private func commitment(
-    _ storage: FileStorage, _ epoch: EpochDescriptor, under head: SignedHead
+    _ log: LogOption, _ storage: FileStorage, _ epoch: EpochDescriptor, under head: SignedHead
   ) throws -> (EntryProof, TenantHeads) {
     let (size, root) = (head.checkpoint.size, head.checkpoint.root)
     let found = try log.make(storage, epoch) { (source) throws(ProofSource.Missing) -> Commitment? in
@@ -108,7 +124,7 @@ struct AuditExport: ParsableCommand {
     try lines.finish()
     guard histories.size == heads.size, histories.heads() == heads else {
       throw EvidenceFailure(
-        .tampered("the log's entries are not the histories that it commits to: see 'chatelaine audit verify'"), of: self.log.directory)
+        .tampered("the log's entries are not the histories that it commits to: see 'chatelaine audit verify'"), of: self.log.files.directory)
     }
     let name = Array(tenant.utf8)
     guard let (index, hashes) = histories.path(of: name.span) else {
@@ -129,16 +145,41 @@ enum HistoryFiles {
   static let entries = "entries.jsonl"
   static let proof = "history.proof"
 
-  /// Makes the directory, or takes one that has nothing but what an export left that was not finished.
-  static func prepare(_ path: String) throws(Failure) {
+  /// Has the entries written, and behind them the proof, which makes an export of the files. A directory that was made for
+  /// one goes away again where nothing was written.
+  static func make(
+    in path: String, _ write: (OutputFile) async throws -> (count: UInt64, proof: [UInt8])
+  ) async throws -> UInt64 {
+    let isNew = try prepare(path)
+    do {
+      let entries = try OutputFile(path + "/" + entries, isSecret: false)
+      let (count, proof) = try await write(entries)
+      try entries.finish()
+      let file = try OutputFile(path + "/" + Self.proof, isSecret: false)
+      try file.write(proof)
+      try file.finish()
+      return count
+    } catch {
+      if isNew { _ = unsafe rmdir(path) }
+      throw error
+    }
+  }
+
+  /// Makes the directory, or takes one that has nothing but what an export left that was not finished; true where it was
+  /// made.
+  private static func prepare(_ path: String) throws(Failure) -> Bool {
     var status = stat()
-    guard unsafe stat(path, &status) == 0 else { return try NewDirectory.makeFolder(path, mode: 0o750) }
+    guard unsafe stat(path, &status) == 0 else {
+      try NewDirectory.makeFolder(path, mode: 0o750)
+      return true
+    }
     let names = try? FileManager.default.contentsOfDirectory(atPath: path)
     guard status.st_mode & S_IFMT == S_IFDIR, let names, names.allSatisfy({ $0 == entries }) else {
       throw Failure(
         .cannotCreate,
         "\(printable(path)): it is there, and neither empty nor what an export left that was not finished: name another directory")
     }
+    return false
   }
 
   /// Whether a file of the name is there; another thing than a file is refused, for reading it may never end.
@@ -157,7 +198,7 @@ enum HistoryFiles {
 }
 
 /// A tenant's entries on their way to a file, in large pieces.
-private struct HistoryLines {
+struct HistoryLines {
   private let file: OutputFile
   private let tenant: [UInt8]
   private var bytes: [UInt8] = []
@@ -168,7 +209,7 @@ private struct HistoryLines {
 
   /// Takes an entry where it is the tenant's.
   mutating func add(_ entry: Span<UInt8>) {
-    guard AuditEntry.isOf(tenant, entry), failure == nil else { return }
+    guard failure == nil, AuditEntry.isOf(tenant, entry) else { return }
     count += 1
     bytes += HistoryLine.encode(entry)
     if bytes.count > 1 << 20 { flush() }

@@ -155,6 +155,8 @@ struct AuditCheckProof: ParsableCommand {
   @Option(help: "The hash of the entry's leaf, in hex, as a receipt has it: for a proof without its entry.")
   var leaf: String?
 
+  @OptionGroup var witness: WitnessOption
+
   @Flag(help: "Print one line of JSON.")
   var json = false
 
@@ -167,7 +169,8 @@ struct AuditCheckProof: ParsableCommand {
   func run() throws {
     let key = try key.read()
     let bytes = try InputFile(file).readAll(atMost: EntryProof.byteCountMax)
-    let (verdict, proof) = verdict(of: bytes, key)
+    var (verdict, proof) = verdict(of: bytes, key)
+    if verdict == .valid, let proof { verdict = try witness.verdict(proof.newestHead, under: key, called: file) }
     if json {
       let reason: [(String, JSON)] = verdict.reason.map { [("reason", .string($0))] } ?? []
       print(JSON.object([("result", .string(verdict.word))] + reason + (proof?.fields ?? [])).text)
@@ -187,6 +190,13 @@ struct AuditCheckProof: ParsableCommand {
 }
 
 extension Proof {
+  fileprivate var newestHead: SignedHead {
+    switch self {
+    case .entry(let proof): proof.head
+    case .consistency(let proof): proof.new
+    }
+  }
+
   fileprivate var fields: [(String, JSON)] {
     switch self {
     case .entry(let proof):

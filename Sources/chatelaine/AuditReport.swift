@@ -32,7 +32,7 @@ struct AuditReport: ParsableCommand {
     var failure: LogError?
     do throws(LogError) {
       for epoch in epochs.all {
-        reader = try LogReader(storage, epoch: epoch.epoch)
+        reader = try LogReader(storage, epoch: epoch.epoch, ahead: .allCores)
         readings.append(
           try reader.readLinked(
             after: readings.last, liveIn: epoch == epochs.newest ? storage : nil,

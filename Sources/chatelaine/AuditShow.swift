@@ -5,12 +5,17 @@ internal import ChatelaineHardening
 internal import ChatelaineVocabulary
 internal import Glibc
 
-/// `chatelaine audit show`: prints entries, oldest first, each checked against the chain before it is shown.
-struct AuditShow: ParsableCommand {
+/// `chatelaine audit show`: prints entries, oldest first: of a log's files, each checked against the chain before it is
+/// shown, or as a service gives them to a reviewer.
+struct AuditShow: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "show", abstract: "Prints entries of the log, oldest first. Needs no key and no service.")
+    commandName: "show", abstract: "Prints entries of the log, oldest first.",
+    discussion: """
+      With --log the log's files are read: that needs no key and no service. With --socket, the data or the admin socket, \
+      or --config the service is asked, and gives what its policy lets you read (log-read); each page is noted in the log.
+      """)
 
-  @OptionGroup var log: LogOption
+  @OptionGroup var log: LogOrServiceOptions
 
   @Option(help: "Only this epoch of the log; without it, one after the other.")
   var epoch: UInt32?
@@ -48,6 +53,9 @@ struct AuditShow: ParsableCommand {
   @Option(help: "Only entries behind this sequence.")
   var after: UInt64?
 
+  @Option(help: "Only entries before this sequence: with --newest-first, the next page.")
+  var before: UInt64?
+
   @Option(help: "At most so many entries.")
   var limit: Int?
 
@@ -70,21 +78,51 @@ struct AuditShow: ParsableCommand {
       """, completion: .file())
   var cursor: String?
 
+  @Option(
+    help: """
+      Find the entries by an index in this directory, which is made, or brought up to date, first. Needs --tenant, --key, \
+      --principal, --request-id, --actor or --subject. What is found is read from the log and held against its tree; \
+      that there is no more, only a reading without --index shows.
+      """, completion: .directory)
+  var index: String?
+
+  @Option(help: "With --index: the log's public key, or a file with it; the log must go on from its newest signed head.")
+  var logKey: String?
+
   @Option(help: "The machine that syslog and cef name; without it, this one.")
   var host: String?
 
   func validate() throws {
     if let limit, limit < 1 { throw ValidationError("--limit is at least 1.") }
-    guard newestFirst, follow || cursor != nil else { return }
-    throw ValidationError("--newest-first goes with neither --follow nor --cursor: these go on where the log ends.")
+    if newestFirst || index != nil, follow || cursor != nil {
+      let option = newestFirst ? "--newest-first" : "--index"
+      throw ValidationError("\(option) goes with neither --follow nor --cursor: these go on where the log ends.")
+    }
+    if index != nil, filter.terms.isEmpty {
+      throw ValidationError("An index finds a tenant, key, principal, request id, actor or subject: name one.")
+    }
+    try log.check()
+    if log.isService, follow || cursor != nil || index != nil {
+      throw ValidationError("--follow, --cursor and --index read the log's files: give --log.")
+    }
+    if logKey != nil, index == nil { throw ValidationError("--log-key goes with --index: 'audit verify' checks heads.") }
   }
 
-  func run() throws {
+  func run() async throws {
     signal(SIGPIPE, SIG_DFL)
-    let storage = try log.open()
+    if log.isService { return try await ServiceShow(self, EntryLines(json ? .json : format, host: host)).run() }
+    try showFiles()
+  }
+
+  private func showFiles() throws {
+    let storage = try log.files.open()
     let epochs = try epoch == nil ? LogEpochs(storage).all : [EpochOption.descriptor(epoch, in: storage)]
+    if let index {
+      var search = try IndexedShow(self, index, storage, EntryLines(json ? .json : format, host: host))
+      return try search.run(epochs)
+    }
     var cursor = try self.cursor.map { try LogCursor($0, of: epochs) }
-    var reader = try LogReader(storage, epoch: cursor?.epoch.epoch ?? epochs[0].epoch)
+    var reader = try LogReader(storage, epoch: cursor?.epoch.epoch ?? epochs[0].epoch, ahead: .allCores)
     var next: EpochDescriptor?
     var selection = EntrySelection(self)
     let lines = EntryLines(json ? .json : format, host: host)
@@ -111,7 +149,7 @@ struct AuditShow: ParsableCommand {
       if output.hasFailed { throw outputFailure }
       try cursor?.note()
       if let next {
-        reader = try LogReader(storage, epoch: next.epoch)
+        reader = try LogReader(storage, epoch: next.epoch, ahead: .allCores)
         continue
       }
       if !follow, case .torn = end.tail {
@@ -121,7 +159,7 @@ struct AuditShow: ParsableCommand {
     } while next != nil || follow && !selection.isFull
   }
 
-  fileprivate var filter: EntryFilter {
+  var filter: EntryFilter {
     var filter = EntryFilter()
     filter.tenant = tenant
     filter.keyName = key
@@ -132,6 +170,7 @@ struct AuditShow: ParsableCommand {
     filter.actor = actor
     filter.subject = subject
     filter.after = after
+    filter.before = before
     filter.since = since
     filter.until = until
     return filter
@@ -139,8 +178,8 @@ struct AuditShow: ParsableCommand {
 }
 
 /// The entries that are asked for, as many as are.
-private struct EntrySelection {
-  private static let newestWithoutLimit = 100
+struct EntrySelection {
+  static let newestWithoutLimit = 100
 
   private var filter: EntryFilter
   private var left: Int
@@ -178,7 +217,7 @@ enum ShowFormat: String, CaseIterable, ExpressibleByArgument {
   case text, json, csv, syslog, cef
 }
 
-private struct EntryLines {
+struct EntryLines {
   private let format: ShowFormat
   private let host: String
   private let shared: EntryFormat?

@@ -14,22 +14,28 @@ struct AuditVerify: ParsableCommand {
       2 valid up to an interrupted write at the very end; 3 nothing to verify; 66 there is no log; 74 the files \
       cannot be read; 77 they may not be read; 78 a newer version wrote the place that is named. With --key also: 4 the \
       log ends before a signed head: it was cut off, or an old copy was put back; 5 it has other entries than a head was \
-      signed over; 6 the heads are of another key. Epochs of the log are verified one after the other; a loss that was \
-      acknowledged between two of them is named, and no fault.
+      signed over; 6 the heads are of another key; 8 witnesses that were asked for did not cosign. Epochs of the log are \
+      verified one after the other; a loss that was acknowledged between two of them is named, and no fault. All cores \
+      that the process may use work on it.
       """)
 
   @OptionGroup var log: LogOption
 
-  @Option(help: "Check signed heads under this public key, or the one in this file: all that lie beside the log.")
+  @Option(help: "Check signed heads under this public key, or the one in this file: the newest beside the log, and every published one.")
   var key: String?
 
   @Option(help: "And this one, in a file, that was kept elsewhere.")
   var head: String?
 
+  @OptionGroup var witness: WitnessOption
+
   @Flag(help: "Print one line of JSON.")
   var json = false
 
   func validate() throws {
+    guard witness.given.isEmpty || head != nil else {
+      throw ValidationError("What witnesses cosigned is a head that was kept: give --head.")
+    }
     guard head == nil || key != nil else { throw ValidationError("A head is checked under a key: give --key.") }
   }
 
@@ -49,14 +55,21 @@ struct AuditVerify: ParsableCommand {
   private func verify() throws {
     let storage = try log.open()
     let epochs = try LogEpochs(storage)
-    let heads = try key.map { try HeadsOfEpochs(storage, epochs, key: readPublicKey($0), kept: head) }
+    let heads = try key.map { try HeadsOfEpochs(storage, epochs, key: readPublicKey($0), kept: head, witness: witness) }
     let progress = try ProgressLine(total: epochs.totalBytes(storage), label: "verifying")
     var histories = TenantHeadsCheck()
-    let readings = try epochs.readAll(
-      storage, prepare: { try heads?.watch(&$0) }, visit: { histories.take($1) }, progress: progress.advance)
+    let readings: [EpochReading]
+    do {
+      readings = try epochs.readAll(
+        storage, ahead: .allCores, prepare: { try heads?.watch(&$0) }, visit: { histories.take($1) }, progress: progress.advance)
+    } catch let error as LogError {
+      // why: an entry that lies stands before whatever ended the reading, and a frame behind it must not hide it.
+      guard let wrong = histories.wrong else { throw error }
+      if json { print(JSON.object(histories.fields(of: wrong)).text) }
+      throw EvidenceFailure(histories.verdict, of: log.directory)
+    }
     progress.finish()
-    var verdict = try heads?.verdict(readings)
-    if verdict ?? .valid == .valid, histories.wrong != nil { verdict = histories.verdict }
+    let verdict = histories.wrong == nil ? try heads?.verdict(readings) : histories.verdict
     let report = VerifyReport(readings: readings, heads: heads, histories: histories, verdict: verdict)
     print(json ? JSON.object(report.fields).text : report.lines)
     if let verdict, verdict != .valid { throw EvidenceFailure(verdict, of: log.directory) }
@@ -72,6 +85,13 @@ extension LogFault {
       ("result", .string(result)), ("file", .string(file)), ("segment", .number(segment)), ("offset", .number(offset)),
     ]
     return place + (sequence.map { [("sequence", .number($0))] } ?? []) + [("reason", .string(sentence))]
+  }
+}
+
+extension TenantHeadsCheck {
+  /// What `--json` says where the log cannot be read to its end behind it.
+  fileprivate func fields(of wrong: UInt64) -> [(String, JSON)] {
+    [("result", .string(verdict.word)), ("sequence", .number(wrong))] + (verdict.reason.map { [("reason", .string($0))] } ?? [])
   }
 }
 

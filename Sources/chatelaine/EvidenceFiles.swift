@@ -8,7 +8,7 @@ internal import ChatelaineExits
 let evidenceCodesHelp = """
   Exit status: 0 valid; 65 tampered: something in it is not as it was made; 2 an interrupted write at the log's end; 3 \
   nothing to verify; 4 truncated: the log, or the file, ends before it should; 5 forked: two heads, or a head and the log, \
-  that no one log can have; 6 the wrong public key; 64 wrong arguments; 66 there is none; 74 it cannot be read; 77 it may \
+  that no one log can have; 6 the wrong public key; 8 witnesses that were asked for did not cosign; 64 wrong arguments; 66 there is none; 74 it cannot be read; 77 it may \
   not be read; 78 a newer version made it.
   """
 
@@ -39,7 +39,8 @@ func readHead(_ path: String) throws -> SignedHead {
   let file = bytes ?? []
   do throws(SignedHead.Malformed) { return try SignedHead(parsing: file.span) } catch {
     switch error {
-    case .note(.empty): throw EvidenceFailure(.nothing, of: path)
+    // why: "nothing to verify" is said of a log, or of what is to be judged; this is a file that was to be held against it.
+    case .note(.empty): throw Failure(.data, "\(printable(path)): there is nothing in it: name a file with a signed head")
     case .note(.noSignatures): throw EvidenceFailure(.truncated("it ends before its signatures"), of: path)
     default: throw EvidenceFailure(.tampered(error.words), of: path)
     }
@@ -67,6 +68,7 @@ extension EvidenceVerdict {
     case .truncated: "truncated"
     case .forked: "forked"
     case .wrongKey: "wrong-key"
+    case .unwitnessed: "unwitnessed"
     case .unsupported: "newer"
     case .nothing: "empty"
     }
@@ -74,7 +76,7 @@ extension EvidenceVerdict {
 
   var reason: String? {
     switch self {
-    case .tampered(let why), .truncated(let why), .forked(let why): why
+    case .tampered(let why), .truncated(let why), .forked(let why), .unwitnessed(let why): why
     case .wrongKey: "the public key that was given did not sign it"
     case .unsupported: "a newer version made it: check it with that version"
     case .nothing: "there is nothing in it"
@@ -91,6 +93,7 @@ extension EvidenceVerdict {
     case .truncated: ExitCode(4)
     case .forked: ExitCode(5)
     case .wrongKey: ExitCode(6)
+    case .unwitnessed: ExitCode(8)
     case .unsupported: ExitCode(ExitStatus.configuration.rawValue)
     case .nothing: ExitCode(3)
     }

@@ -111,13 +111,19 @@ final class HeadsAgainstLog: TreeWatch {
   }
 
   private func isAcknowledged(_ head: SignedHead, _ last: EntryPlace?) -> Bool {
-    guard let last, head.checkpoint.size >> 48 == 0 else { return false }
-    return EntryPlace(epoch: epoch.epoch, sequence: head.checkpoint.size) <= EntryPlace(epoch: last.epoch, sequence: last.sequence + 1)
-      || last.epoch > epoch.epoch
+    last.map { head.checkpoint.isOver(noMoreThan: $0, in: epoch.epoch) } ?? false
   }
 
   /// Over entries that are lost, which was acknowledged: nothing shows more of them.
   var lost: UInt64 { state.withLock { $0.lost } }
   var checked: UInt64 { state.withLock { $0.checked } }
   var newest: UInt64 { state.withLock { $0.newest } }
+}
+
+extension Checkpoint {
+  /// Whether the entries of an epoch that it is over end at this one, or before it.
+  func isOver(noMoreThan last: EntryPlace, in epoch: UInt32) -> Bool {
+    guard size >> 48 == 0 else { return false }
+    return last.epoch > epoch || (last.epoch == epoch && size <= last.sequence + 1)
+  }
 }

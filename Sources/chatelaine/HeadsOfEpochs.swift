@@ -13,8 +13,10 @@ final class HeadsOfEpochs {
   private var byEpoch: [UInt32: HeadsAgainstLog] = [:]
   private var others: UInt64 = 0
 
-  /// `kept` is a file with a head.
-  init(_ storage: FileStorage, _ epochs: LogEpochs, key: NoteKey, kept path: String?) throws {
+  /// `kept` is a file with a head, which `witness` must have cosigned.
+  init(
+    _ storage: FileStorage, _ epochs: LogEpochs, key: NoteKey, kept path: String?, witness: WitnessOption? = nil
+  ) throws {
     (self.storage, self.epochs, self.key) = (storage, epochs, key)
     guard let path else { return }
     let head = try readHead(path)
@@ -22,6 +24,7 @@ final class HeadsOfEpochs {
     if let fault = head.fault(under: number.map(self.key(ofEpoch:)) ?? key, called: "the kept head") {
       throw EvidenceFailure(fault, of: path)
     }
+    try witness?.check(head, under: number.map(self.key(ofEpoch:)) ?? key, called: path)
     kept = (head, path, number ?? epochs.newest.epoch)
   }
 
@@ -86,8 +89,9 @@ final class HeadsOfEpochs {
   /// Of an epoch that was lost with all that was in it.
   private func keptOfLostEpoch(_ readings: [EpochReading]) -> EvidenceVerdict? {
     guard let kept, byEpoch[kept.epoch] == nil else { return nil }
-    let isAcknowledged = readings.contains {
-      ($0.link?.lost.entries?.upperBound.epoch ?? 0) >= kept.epoch && isSigned($0.epoch.epoch)
+    let isAcknowledged = readings.contains { reading in
+      let last = reading.link?.lost.entries?.upperBound
+      return isSigned(reading.epoch.epoch) && last.map { kept.head.checkpoint.isOver(noMoreThan: $0, in: kept.epoch) } ?? false
     }
     others += isAcknowledged ? 1 : 0
     return isAcknowledged

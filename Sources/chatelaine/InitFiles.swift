@@ -43,6 +43,10 @@ struct InitFiles {
     admin-socket:
       path: run/admin.sock
       mode: "0600"
+    # Vault's Transit API, for programs in any language (docs/http-door.md):
+    # http-socket:
+    #   path: run/http.sock
+    #   mode: "\(dataSocketMode)"
     \(exampleKeys == nil ? "" : "insecure-example-keys: true\n")
     """
   }
@@ -62,7 +66,12 @@ struct InitFiles {
     # For trying things out: one user has every role here. Who can encrypt can then also administer, and the log
     # cannot tell the one from the other. Give applications and operators users of their own, and delete this line.
     allow-combined-roles: true
-    \(rules(application: "uid:\(uid)"))
+    \(rules(application: "uid:\(uid)"))\
+      - name: reviewers
+        role: reviewer
+        principals: ["uid:\(uid)"]
+        operations: ["*"]
+
     """
   }
 

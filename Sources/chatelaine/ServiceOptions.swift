@@ -67,6 +67,9 @@ struct DataSocketOptions: ParsableArguments {
 
   @OptionGroup var server: ServerOptions
 
+  /// Whether any way to a service is given.
+  var isNamed: Bool { socket != nil || server.config != nil || environment("CHATELAINE_SOCKET") != nil }
+
   func connect() async throws -> ChatelaineConnection {
     let settings = try server.settings()
     guard let path = socket ?? settings?.dataSocket.path ?? environment("CHATELAINE_SOCKET") else {

@@ -28,6 +28,7 @@ extension Chatelaine_V1_StatusResponse {
         + (log.accepting ? "accepting" : "NOT ACCEPTING: nothing that needs an entry is answered"),
       "segment   \(log.segment): \(log.segmentUsedBytes) of \(log.segmentBytes) bytes",
       "disk      \(log.diskFreeBytes) bytes free\(log.pace)",
+      "reserve   \(log.reserve)",
       "store     generation \(store.generation), root \(hex(store.root))",
       "keyring   \(hex(keyringID))",
     ]
@@ -70,8 +71,17 @@ private func rounded(_ value: Double) -> String { String((value * 10).rounded() 
 extension Chatelaine_V1_StatusResponse.Log {
   fileprivate var pace: String {
     guard bytesPerEntry > 0 else { return "" }
-    let days = daysUntilFull > 0 ? ", full in \(rounded(daysUntilFull)) days" : ""
-    return ", \(rounded(bytesPerEntry)) bytes an entry\(days)"
+    let since = WallTime(nanoseconds: growthSinceUnixNs).rfc3339
+    let day = bytesPerDay > 0 ? ", \(UInt64(bytesPerDay)) a day" : ""
+    let end = daysUntilFull > 0 ? ": full in \(rounded(daysUntilFull)) days" : ""
+    return "; since \(since) \(rounded(bytesPerEntry)) bytes an entry\(day)\(end)"
+  }
+
+  /// What is there for entries on a full disk.
+  fileprivate var reserve: String {
+    guard reserveBytes > 0 else { return "none: on a full disk, nothing that needs an entry is answered" }
+    let entries = bytesPerEntry > 0 ? ", for about \(UInt64(Double(reserveBytes) / bytesPerEntry)) entries" : ""
+    return "\(reserveBytes) bytes written ahead\(entries)"
   }
 
   fileprivate var json: JSON {
@@ -82,6 +92,8 @@ extension Chatelaine_V1_StatusResponse.Log {
       ("accepting", .bool(accepting)), ("diskFreeBytes", .number(diskFreeBytes)),
       ("bytesPerEntry", .decimal(bytesPerEntry)), ("bytesPerDay", .decimal(bytesPerDay)),
       ("daysUntilFull", .decimal(daysUntilFull)),
+      ("growthSince", .string(growthSinceUnixNs == 0 ? "" : WallTime(nanoseconds: growthSinceUnixNs).rfc3339)),
+      ("reserveBytes", .number(reserveBytes)),
     ])
   }
 }

@@ -60,8 +60,14 @@ extension Chatelained {
       }
       throw Failure(
         failure.status,
-        "\(failure.sentence) Lost: \(rollback.lost.words). If it cannot be had, go on without it: chatelained --config \(printable(config)) --acknowledge-rollback \(rollback.lost.text)")
+        "\(failure.sentence) Lost: \(rollback.lost.words). If it cannot be had, go on without it: chatelained --config \(printable(config))\(asStarted) --acknowledge-rollback \(rollback.lost.text)")
     }
+  }
+
+  /// What this start was told beside its configuration, and the next must be told too.
+  private var asStarted: String {
+    (allowRoot ? " --allow-root" : "") + (insecureExampleKeys ? " --insecure-example-keys" : "")
+      + (passphraseDescriptor.map { " --passphrase-fd \($0)" } ?? "")
   }
 
   /// nil where it is none, for a reason that the refusal names already.

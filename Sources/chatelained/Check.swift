@@ -30,7 +30,7 @@ extension Chatelained {
       throw StartError.log(.storage(error))
     }
     // why: who connects to a service manager's socket starts the service.
-    try checkSockets([settings.dataSocket, settings.adminSocket].map { DoorSocket($0) }, asking: false)
+    try checkSockets(settings.sockets.map { DoorSocket($0) }, asking: false)
     let (report, keyring) = try withKeyring(found) { keyring in
       try tellingOfRollback(settings, keyring, heads, storage) {
         try KeyService.check(

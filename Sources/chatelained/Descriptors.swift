@@ -7,11 +7,12 @@ internal import Glibc
 func descriptorBudget(_ settings: ServiceConfiguration) throws(Failure) -> DescriptorBudget {
   let descriptors = raiseDescriptorLimit()
   if let budget = DescriptorBudget(
-    descriptors: descriptors, connectionsMax: settings.connectionsMax, eventLoops: settings.eventLoops)
+    descriptors: descriptors, connectionsMax: settings.connectionsMax, eventLoops: settings.eventLoops,
+    hasHTTP: settings.httpSocket != nil)
   {
     return budget
   }
-  let least = DescriptorBudget.descriptorsMin(eventLoops: settings.eventLoops)
+  let least = DescriptorBudget.descriptorsMin(eventLoops: settings.eventLoops, hasHTTP: settings.httpSocket != nil)
   throw Failure(
     .configuration,
     "The process may open \(descriptors) files and needs \(least): raise RLIMIT_NOFILE (LimitNOFILE=, ulimit -Hn).")
@@ -31,8 +32,9 @@ private func raiseDescriptorLimit() -> Int {
 extension DescriptorBudget {
   /// Where the doors have less than the configuration says.
   func sentence(_ settings: ServiceConfiguration) -> String? {
-    guard data < settings.connectionsMax || admin < settings.connectionsMax else { return nil }
-    return "connections-max is \(settings.connectionsMax), and RLIMIT_NOFILE lets the data door have \(data), "
+    guard min(data, admin, settings.httpSocket == nil ? data : http) < settings.connectionsMax else { return nil }
+    let third = settings.httpSocket == nil ? "" : "the HTTP door \(http), "
+    return "connections-max is \(settings.connectionsMax), and RLIMIT_NOFILE lets the data door have \(data), \(third)"
       + "the admin door \(admin): raise it (LimitNOFILE=, ulimit -Hn), or lower connections-max."
   }
 }

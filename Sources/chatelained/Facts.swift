@@ -12,17 +12,9 @@ internal import Synchronization
 
 /// What status says of the process and its disk.
 final class Facts: Sendable {
-  private struct Start {
-    let head: AuditLog.Head
-    let seconds: Double
-  }
-
-  private static let daysMin = 1.0 / 144
-
   private let facts: Mutex<StatusFacts>
   /// Why the policy's file was not taken at the last reload; nil where it was.
   private let policyRefusal = Mutex<String?>(nil)
-  private let start: Start
   private let service: KeyService
   private let logDirectory: FilePlace
 
@@ -36,7 +28,6 @@ final class Facts: Sendable {
     now.warnings = Self.warnings(settings)
     if let bound = budget.sentence(settings) { now.warnings.append(bound) }
     facts = Mutex(now)
-    start = Start(head: service.logHead, seconds: Self.seconds())
     self.service = service
     logDirectory = FilePlace(settings.log.directory)
   }
@@ -53,15 +44,14 @@ final class Facts: Sendable {
     var facts = facts.withLock { $0 }
     if let refusal = policyRefusal.withLock({ $0 }) { facts.warnings.append(refusal) }
     let head = service.logHead
-    let entries = Double(head.nextSequence - start.head.nextSequence)
-    let bytes = Self.bytes(from: start.head, to: head)
-    let days = (Self.seconds() - start.seconds) / 86_400
     facts.diskFreeBytes = Self.freeBytes(logDirectory.path)
     if let gone = goneFromPlace(head) { facts.warnings.append(gone) }
     facts.warnings += headWarnings()
-    facts.logBytesPerEntry = entries > 0 ? bytes / entries : 0
-    // why: the first minutes say nothing of a day.
-    facts.logBytesPerDay = days > Self.daysMin ? bytes / days : 0
+    let now = LogClock.system.wall()
+    if let log = try? FileStorage(path: logDirectory.path, for: .reading) {
+      facts.growth = LogGrowth(log, upTo: head, now: now)
+    }
+    facts.logBytesPerDay = facts.growth?.bytesPerDay(until: now) ?? 0
     return facts
   }
 
@@ -93,13 +83,6 @@ final class Facts: Sendable {
     return "The log's newest segment \(segment) is no longer in \(path): put it back, and restart."
   }
 
-  /// Segments between the two are taken to be as large as the newest.
-  private static func bytes(from old: AuditLog.Head, to new: AuditLog.Head) -> Double {
-    guard new.segment > old.segment else { return Double(new.segmentUsedBytes) - Double(old.segmentUsedBytes) }
-    let between = Double(new.segment - old.segment - 1) * Double(new.segmentBytes)
-    return Double(old.segmentBytes - old.segmentUsedBytes) + between + Double(new.segmentUsedBytes)
-  }
-
   private static func warnings(_ settings: ServiceConfiguration) -> [String] {
     var warnings: [String] = []
     if settings.insecureExampleKeys { warnings.append(Keyring.exampleWarning) }
@@ -118,11 +101,5 @@ final class Facts: Sendable {
     var disk = statvfs()
     guard unsafe statvfs(path, &disk) == 0 else { return 0 }
     return UInt64(disk.f_bavail) * UInt64(disk.f_frsize)
-  }
-
-  private static func seconds() -> Double {
-    var now = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-    return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
   }
 }

@@ -4,8 +4,8 @@ internal import ChatelaineExits
 /// Refuses directories in which others could put something in the place of a socket or of the key store: the log and the
 /// keyring have stricter rules of their own.
 func checkPlaces(_ settings: ServiceConfiguration) throws(Failure) {
-  let places = [settings.dataSocket.path, settings.adminSocket.path, settings.store, settings.log.signingKey]
-  for path in places.compactMap({ $0 }) {
+  let places = settings.sockets.map(\.path) + [settings.store] + (settings.log.signingKey.map { [$0] } ?? [])
+  for path in places {
     try checkNobodyElseWrites(in: directoryAbove(path), forbidden: 0o022)
   }
 }

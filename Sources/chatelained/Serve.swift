@@ -22,15 +22,17 @@ extension Chatelained {
   func serve(_ settings: ServiceConfiguration, _ measures: [Measure]) throws {
     let budget = try descriptorBudget(settings)
     let (data, admin) = (DoorSocket(settings.dataSocket), DoorSocket(settings.adminSocket))
+    let http = settings.httpSocket.map { DoorSocket($0) }
+    let all = settings.sockets.map { DoorSocket($0) }
     let passed: PassedSockets
-    do throws(DoorError) { passed = try .take(for: [data, admin]) } catch { throw Failure(error) }
+    do throws(DoorError) { passed = try .take(for: all) } catch { throw Failure(error) }
     let (policy, policyFile) = try readPolicy(settings)
     let found = try openKeyring(settings)
     let heads = try headSettings(settings)
     let signals = Signals()
     // why: before the first thread, for Landlock binds those that come after it.
     var measures = measures + [confineFiles(settings, found)]
-    let sockets = [data, admin].filter { passed.byPath[$0.path] == nil }
+    let sockets = all.filter { passed.byPath[$0.path] == nil }
     let ((service, report), keyring) = try withKeyring(found) {
       try open(settings, $0, heads, policy, policyFile, sockets: sockets)
     }
@@ -40,9 +42,10 @@ extension Chatelained {
     let doors: Doors
     do {
       doors = try Doors.open(
-        service, data: data, admin: admin, eventLoops: settings.eventLoops, keysAtHandMax: settings.keysAtHand,
-        limits: DoorLimits(settings, connectionsMax: budget.data),
-        adminLimits: DoorLimits(settings, connectionsMax: budget.admin), passed: passed
+        service, data: data, admin: admin, http: http, eventLoops: settings.eventLoops,
+        keysAtHandMax: settings.keysAtHand, limits: DoorLimits(settings, connectionsMax: budget.data),
+        adminLimits: DoorLimits(settings, connectionsMax: budget.admin),
+        httpLimits: DoorLimits(settings, connectionsMax: budget.http), softwareVersion: Self.version, passed: passed
       ) { facts.now() }
     } catch {
       service.close()
@@ -55,7 +58,8 @@ extension Chatelained {
       tellOperator("not held", [("measure", measure.name.rawValue), ("detail", measure.detail)])
     }
     if let bound = budget.sentence(settings) { tellOperator("connections bounded", [("why", bound)]) }
-    tellOperator("serving", [("data", settings.dataSocket.path), ("admin", settings.adminSocket.path)])
+    let places = [("data", settings.dataSocket.path), ("admin", settings.adminSocket.path)]
+    tellOperator("serving", places + (http.map { [("http", $0.path)] } ?? []))
     var (faults, looks) = ([MasterFileFault](), 0)
     signals.forEachUntilStop(every: 5) {
       ch_give_back(Self.freedBytesKept)
@@ -75,7 +79,7 @@ extension Chatelained {
   }
 
   func confineFiles(_ settings: ServiceConfiguration, _ keyring: KeyringContents) -> Measure {
-    let writable = [settings.store, settings.dataSocket.path, settings.adminSocket.path].map(directoryAbove)
+    let writable = ([settings.store] + settings.sockets.map(\.path)).map(directoryAbove)
     let readable = [directoryAbove(settings.policy), settings.keyring.directory, "/etc", "/usr", "/lib", "/lib64", "/proc"]
     return Hardening.confineFiles(
       writable: writable + [settings.log.directory] + (settings.log.anchor.map { [directoryAbove($0)] } ?? []),

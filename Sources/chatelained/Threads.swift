@@ -2,8 +2,9 @@ internal import CLinux
 internal import ChatelaineConfiguration
 internal import ChatelaineExits
 
-/// Of the log, the store, what loads keys, the admin door and what watches, besides an event loop each.
-private let threadsBesideLoops = 16
+/// Of the log, the store, what loads keys, the admin door, acts on keys, looks at the log and what watches, besides an
+/// event loop each.
+private let threadsBesideLoops = 18
 
 /// Starts as many threads as a service has, and ends them, before anything relies on one: where one cannot be started
 /// later, its libraries trap.
