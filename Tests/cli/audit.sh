@@ -92,5 +92,25 @@ refused "$logs/valid-empty" "$work/cursor" "another log" 'another log'
 echo nonsense >"$work/nonsense"; refused "$log" "$work/nonsense" "a file that is no cursor" 'no cursor'
 check "what was refused is as it was" "$(cat "$work/nonsense")" nonsense
 
+# Pages backwards, and an index of the reader's own.
+check "before a sequence, the newest first" "$(show --newest-first --before 5 --limit 2 | cut -d' ' -f1 | tr '\n' ' ')" "4 3 "
+before=$(find "$log" -type f -exec sha256sum {} + | sort)
+indexed() { show --index "$work/index" "$@" 2>"$work/said"; }
+for query in '--tenant acme' '--tenant globex --newest-first' '--actor user-21' "--request-id $id" '--tenant initech' '--principal uid:1000 --limit 3' '--tenant acme --after 4 --before 30 --format csv'; do
+  # shellcheck disable=SC2086
+  check "an index finds the same: $query" "$(indexed $query)" "$(show $query)"
+  grep -q "over the first $all entries: .* not shown: for that, leave --index out" "$work/said"; check "it says what it did: $query" $? 0
+done
+check "the log is as it was" "$(find "$log" -type f -exec sha256sum {} + | sort)" "$before"
+check "an index is its owner's alone" "$(stat -c %a "$work/index")" 700
+indexed --operation decrypt >/dev/null; check "an index needs what it finds by" $? 64
+indexed --tenant acme -f >/dev/null; check "an index does not follow" $? 64
+show --tenant acme --log-key "$work/nonsense" >/dev/null 2>&1; check "--log-key without an index is a usage error" $? 64
+flock "$work/index/lock" "$chatelaine" audit show --log "$log" --index "$work/index" --tenant acme >/dev/null 2>"$work/said"; check "an index in use: exits" $? 75
+cp -r "$work/index" "$work/damaged"; printf x | dd of="$(ls "$work"/damaged/part-*)" bs=1 seek=5000 conv=notrunc status=none
+said=$(show --index "$work/damaged" --tenant acme 2>&1 >"$work/printed"); check "a damaged index exits" $? 65
+[[ $said == *'the index is damaged'* && ! -s $work/printed ]]; check "a damaged index shows nothing and says so: $said" $? 0
+said=$("$chatelaine" audit show --log "$logs/valid-one-segment" --index "$work/index" --tenant acme 2>&1); check "another log's index exits" $? 65
+
 echo "$passed passed, $failed failed"
 [[ $failed == 0 ]]

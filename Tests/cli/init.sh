@@ -51,7 +51,7 @@ expect 0 '^next: chatelained --config d2/chatelaine.yaml' init d2/
 check modes 'chatelaine.yaml=600 keyring=700 log=700 master-000001.key=400 policy.yaml=600 run=700 signing=700 log.key=400 store=700' \
   "$(modes d/chatelaine.yaml d/keyring d/log d/keyring/* d/policy.yaml d/run d/signing d/signing/log.key d/store)"
 expect 0 '^all is well$' verify d/chatelaine.yaml
-expect 0 '^policy   2 rules, roles may be combined' verify "$work/d/chatelaine.yaml"
+expect 0 '^policy   3 rules, roles may be combined' verify "$work/d/chatelaine.yaml"
 expect 0 '^log      chatelaine/[0-9a-f]{32}, 2 entries hold$' env -C d "$bin/chatelained" --check --allow-root --config chatelaine.yaml
 expect 0 VALID "$bin/chatelaine" audit verify --log d/log
 expect 0 '^\{"directory":"j","config":"j/chatelaine.yaml","keyringId":"[0-9a-f]{32}",.*"logName":"prod.1".*"rolesCombined":true' \
@@ -110,14 +110,27 @@ sed 's/^policy:/polcy:/' d/chatelaine.yaml >d/c1.yaml
 refuse 78 "d/c1.yaml:12: unknown key 'polcy': did you mean 'policy'\?" verify d/c1.yaml
 refuse 78 "d/c1.yaml:12: unknown key 'polcy'" "$bin/chatelained" --allow-root --config d/c1.yaml
 { cat d/chatelaine.yaml; echo 'event-loops: "2"'; } >d/c2.yaml
-refuse 78 "d/c2.yaml:20: 'event-loops' takes a whole number, without quotes" verify d/c2.yaml
+refuse 78 "d/c2.yaml:24: 'event-loops' takes a whole number, without quotes" verify d/c2.yaml
 { cat d/chatelaine.yaml; echo 'store: x'; } >d/c3.yaml
-refuse 78 "d/c3.yaml:20: the key 'store' stands in line 5 already" verify d/c3.yaml
+refuse 78 "d/c3.yaml:24: the key 'store' stands in line 5 already" verify d/c3.yaml
 sed 's/policy.yaml/p1.yaml/' d/chatelaine.yaml >d/c4.yaml; sed 's/role: operator/role: operater/' d/policy.yaml >d/p1.yaml
 refuse 78 "d/p1.yaml:[0-9]+: 'operater' is no word for 'role': did you mean 'operator'\?" verify d/c4.yaml
 refuse 66 'd/none.yaml: the file cannot be read' verify d/none.yaml
 sed 's/policy.yaml/none.yaml/' d/chatelaine.yaml >d/c5.yaml; refuse 66 'd/none.yaml: the file cannot be read' verify d/c5.yaml
-cp d/chatelaine.yaml $'d/a\eb.yaml'; echo 'x: 1' >>$'d/a\eb.yaml'; refuse 78 'a\\x1bb.yaml:20: unknown key' verify $'d/a\eb.yaml'
+policy() { "$bin/chatelaine" policy "$@"; }
+expect 0 '^valid: 3 rules, roles may be combined$' policy check d/policy.yaml
+refuse 78 "d/p1.yaml:[0-9]+: 'operater' is no word for 'role': did you mean 'operator'\?" policy check d/p1.yaml
+refuse 66 'd/none.yaml: the file cannot be read' policy check d/none.yaml
+sed 's/user:[a-z]*/uid:7/; s/^\( *role: \).*/\1application/; /operators/,$d' "$root/deploy/policy-example.yaml" >pol.yaml
+explain() { policy explain pol.yaml --principal "$@"; }
+expect 0 '^allowed by rule payments, line 5$' explain uid:7 --operation decrypt --key acme/payments-eu
+expect 0 '"allowed":true,"rule":"payments","line":5' explain uid:7 --operation decrypt --key acme/payments --json
+expect 77 '^  rule payments, line 5: not key invoices$' explain uid:7 --operation decrypt --key acme/invoices
+expect 77 '^  rule archive-of-acme, line [0-9]+: not tenant beta$' explain uid:7 --operation issue-data-key --tenant beta
+expect 77 '^denied: no rule is about uid:8' explain uid:8 --operation decrypt --key acme/payments
+expect 64 "there is no 'decript'; there are: encrypt, decrypt" explain uid:7 --operation decript --key acme/payments
+expect 64 'principal names who asks: uid:N' explain 7 --operation decrypt
+cp d/chatelaine.yaml $'d/a\eb.yaml'; echo 'x: 1' >>$'d/a\eb.yaml'; refuse 78 'a\\x1bb.yaml:24: unknown key' verify $'d/a\eb.yaml'
 expect 64 'config' "$bin/chatelained" --check --allow-root
 expect 0 'Exit status' "$bin/chatelained" --help
 

@@ -41,6 +41,8 @@ start
 # Where the service is, and who it must be.
 expect 0 '^log .* accepting$' c status
 expect 0 '^\{"version":"[^"]+","started":"20[^"]*Z","processId":[0-9]+,"log":\{' c status --json
+expect 0 '"growthSince":"20[^"]*Z","reserveBytes":[1-9]' c status --json
+expect 0 '^reserve   [0-9]+ bytes written ahead' c status
 expect 0 '^service ' env -u CHATELAINE_ADMIN_SOCKET "$bin/chatelaine" status --config d/chatelaine.yaml
 expect 0 '^service ' env -u CHATELAINE_ADMIN_SOCKET "$bin/chatelaine" status --admin-socket d/run/admin.sock --server-uid "$(id -u)"
 expect 64 'CHATELAINE_ADMIN_SOCKET' env -u CHATELAINE_ADMIN_SOCKET "$bin/chatelaine" status

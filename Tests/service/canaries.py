@@ -1,7 +1,9 @@
 """Looks for canaries in the memory of a running service: as root, from outside, by what /proc shows."""
+import array
 import os
 
 CHUNK = 16 << 20
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def canary(count):
@@ -23,6 +25,22 @@ def windows(secret):
     return parts
 
 
+def touched(pages, start, end):
+    """The parts of a mapping that are in memory or swapped out; nothing was ever put into the others."""
+    pages.seek(start // PAGE * 8)
+    entries = array.array("Q", pages.read((end - start) // PAGE * 8))
+    if len(entries) != (end - start) // PAGE:
+        return [(start, end)]
+    parts, at = [], None
+    for number, entry in enumerate([entry >> 62 for entry in entries] + [0]):
+        if entry and at is None:
+            at = number
+        elif not entry and at is not None:
+            parts.append((start + at * PAGE, start + number * PAGE))
+            at = None
+    return parts
+
+
 class Scan:
     """One walk over everything that root can read of a process, for many secrets: {label: bytes}.
 
@@ -35,13 +53,15 @@ class Scan:
         for label, trace in (traces or {}).items():
             needles += [(label, "first", trace[:16]), (label, "last", trace[-16:])]
         self.secrets, longest = {**secrets, **(traces or {})}, max(len(part) for _, _, part in needles)
-        with open("/proc/%d/mem" % pid, "rb", 0) as memory, open("/proc/%d/maps" % pid) as maps:
+        with open("/proc/%d/mem" % pid, "rb", 0) as memory, open("/proc/%d/pagemap" % pid, "rb", 0) as pages, \
+                open("/proc/%d/maps" % pid) as maps:
             for line in maps:
                 columns = line.split()
                 start, end = (int(x, 16) for x in columns[0].split("-"))
                 place = columns[-1] if len(columns) > 5 else "anonymous"
                 if "r" in columns[1] and not place.startswith("[v"):
-                    self._range(memory, start, end, place, needles, longest)
+                    for first, last in touched(pages, start, end):
+                        self._range(memory, first, last, place, needles, longest)
 
     def _range(self, memory, start, end, place, needles, longest):
         at = start

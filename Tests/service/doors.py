@@ -401,7 +401,7 @@ def units_of_systemd(check):
         print("skipped: checking the units needs systemd-analyze")
         return
     units = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../deploy")
-    names = ["chatelained.service", "chatelained-data.socket", "chatelained-admin.socket"]
+    names = ["chatelained.service", "chatelained-data.socket", "chatelained-admin.socket", "chatelained-http.socket"]
     with House(start=False) as house:
         for name in names:
             with open(os.path.join(units, name)) as source, open(os.path.join(house.place, name), "w") as file:

@@ -138,6 +138,13 @@ class Checks:
             print("FAILED:", what, flush=True)
         return holds
 
+    def part(self, run, *arguments):
+        """Runs a function of checks and prints how it went, with what it says."""
+        start, before = time.monotonic(), self.failed
+        said = run(*arguments, self)
+        word = "ok" if self.failed == before else "FAILED"
+        print("%s: %s (%.1f s)%s" % (word, run.__name__, time.monotonic() - start, ": " + said if said else ""), flush=True)
+
     def finish(self):
         print("%d passed, %d failed" % (self.passed, self.failed))
         return 1 if self.failed else 0

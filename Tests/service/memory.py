@@ -5,7 +5,9 @@ Root only. `memory.py --example` is for a build with `CHATELAINE_TEST_BUILD=read
 in any other they count as unreadable.
 `memory.py --control` is for a build with `readable,unwiped`: what is not found there could not have been found at all.
 """
+import base64
 import glob
+import json
 import os
 import shutil
 import signal
@@ -18,6 +20,7 @@ import time
 
 from canaries import Scan, canary
 from house import Checks, House, binary
+from transit import SETTINGS, Raw, b64, post
 from wire import DATA, Data, context_fields, field, fields
 
 CONTROL = "--control" in sys.argv
@@ -32,7 +35,7 @@ class Watched:
 
     def __init__(self, house):
         self.house, self.pid = house, house.process.pid
-        self.admin, self.data = house.admin(), house.data()
+        self.admin, self.data, self.http = house.admin(), house.data(), Raw(house)
 
     def frame(self, method, message, stream=1, timeout_ns=None):
         request = field(1, DATA) + field(2, method) + field(3, message)
@@ -86,6 +89,55 @@ def plain_calls(watched, suite, count):
     moved = watched.split("Rewrap", Data.message(tenant, None, envelope, CONTEXT))[1]
     check(moved and moved != envelope, "rewrap moves it")
     watched.scan("rewrap, " + name, plaintext=secret)
+
+
+def http_call(watched, path, body, chunked=False, token="x"):
+    """One request in several writes; its answer. The connection stays open."""
+    data = post(path, json.dumps(body).encode(), "X-Vault-Token: " + token)
+    if chunked:
+        head, text = data.split(b"\r\n\r\n", 1)
+        size, half = head.split(b"Content-Length: ")[1].split(b"\r\n")[0], len(text) // 2
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (text[:half], text[half:], b""))
+        data = head.replace(b"Content-Length: " + size, b"Transfer-Encoding: chunked") + b"\r\n\r\n" + chunks
+    step = max(1, len(data) // 5)
+    for at in range(0, len(data), step):
+        watched.http.send(data[at:at + step])
+        time.sleep(0.003)
+    return watched.http.answer()
+
+
+def http_calls(watched, suite, count):
+    """The same through the HTTP door: neither the bytes nor their base64, nor a token that came along."""
+    tenant, name = "t%d" % suite, "%s, %d bytes" % (SUITES[suite], count)
+    secret, token = canary(count), os.urandom(20).hex()
+    secrets, more = {"plaintext": secret, "base64": b64(secret).encode()}, {"associated_data": b64(b"row")}
+    made = http_call(watched, tenant + "/encrypt/k", {"plaintext": b64(secret), **more}, token=token)
+    watched.scan("HTTP encrypt, " + name, **secrets, token=token.encode())
+    ciphertext = made.data["ciphertext"]
+    check(http_call(watched, tenant + "/encrypt/k", {"plaintext": b64(secret)}, chunked=True).status == 200, "in chunks")
+    watched.scan("HTTP encrypt in chunks, " + name, **secrets)
+    opened = http_call(watched, tenant + "/decrypt/k", {"ciphertext": ciphertext, **more})
+    check(opened.data["plaintext"] == b64(secret), "the canary comes back")
+    del opened
+    watched.scan("HTTP decrypt, " + name, **secrets)
+    check(http_call(watched, tenant + "/decrypt/k", {"ciphertext": ciphertext}).status == 400, "no context")
+    watched.scan("HTTP decrypt without its context, " + name, **secrets)
+    envelope = base64.b64decode(ciphertext.split(":")[2])
+    spoilt = "vault:v%d:" % made.data["key_version"] + b64(envelope[:-1] + bytes([envelope[-1] ^ 1]))
+    check(http_call(watched, tenant + "/decrypt/k", {"ciphertext": spoilt, **more}).status == 400, "a changed tag is refused")
+    watched.scan("HTTP decrypt with a changed tag, " + name, **secrets)
+    batch = {"batch_input": [{"ciphertext": one, **more} for one in (ciphertext, spoilt, ciphertext)[:3 if count < 1 << 18 else 1]]}
+    check(http_call(watched, tenant + "/decrypt/k", batch).status == (400 if count < 1 << 18 else 200), "a batch, opened in part")
+    watched.scan("HTTP decrypt batch, one item changed, " + name, **secrets)
+    check(http_call(watched, tenant + "/encrypt/k", {"plaintext": b64(secret), "other": 1}).status == 400, "a member that is none")
+    watched.scan("HTTP refused for a member that is none, " + name, **secrets)
+    issued = http_call(watched, tenant + "/datakey/plaintext/k", {})
+    watched.scan("HTTP data key, " + name, key=base64.b64decode(issued.data["plaintext"]), base64=issued.data["plaintext"].encode())
+    raw, whole = Raw(watched.house), post(tenant + "/encrypt/k", json.dumps({"plaintext": b64(secret)}).encode())
+    raw.send(whole[:-9])
+    time.sleep(0.05)
+    raw.close()
+    watched.scan("HTTP connection cut in the middle of a request, " + name, **secrets)
 
 
 def batches(watched, suite, count):
@@ -280,7 +332,7 @@ def own_keys(watched):
 def in_each_loop(example):
     """A tenant key is held once by each event loop that used it, and no longer than the loop has room."""
     import custody
-    with House(example=example, settings="event-loops: 2\nkeys-at-hand: 8\n") as house:
+    with House(example=example, settings=SETTINGS + "event-loops: 2\nkeys-at-hand: 8\n") as house:
         watched, other = Watched(house), house.data()
         for number in range(16):
             assert watched.admin.create_tenant("t%d" % number).ok and watched.admin.create_key("t%d" % number, "k").ok
@@ -375,7 +427,7 @@ def main():
         print("skipped: only root can read another process's memory")
         return 0
     example = "--example" in sys.argv or CONTROL
-    with House(example=example) as house:
+    with House(example=example, settings=SETTINGS) as house:
         watched = Watched(house)
         if example:
             check(b"a test build" in watched.admin.status().raw, "status says that this is a test build")
@@ -384,6 +436,8 @@ def main():
         for suite in SUITES:
             for count in sizes:
                 plain_calls(watched, suite, count)
+                if suite == 1:
+                    http_calls(watched, suite, count)
             batches(watched, suite, 1024)
             data_keys(watched, suite)
         cut(watched, 1024)

@@ -172,7 +172,7 @@ def judged(check, house, key, first):
         good = file.read()
     for what, data, expect in (
             ("a kept head with another size", good.replace(b"\n", b"\n1", 1), 65), ("a kept head that was cut", good[:-20], 4),
-            ("an empty kept head", b"", 3)):
+            ("an empty kept head", b"", 65)):
         kept = write(os.path.join(house.place, "kept"), data)
         verify(what, expect, *keys, "--head", kept)
     verify("a kept head that is not there", 66, *keys, "--head", "/nonexistent")
@@ -200,7 +200,7 @@ def forked(check, house, key, last):
     shutil.rmtree(house.directory)
     shutil.copytree(old, house.directory)
     house.start()
-    work(house, 100)
+    work(house, 150)  # longer than mine, whatever else either life writes: a shorter one is TRUNCATED
     house.stop()
     keys = ("--key", key)
     check(audit("verify", "--log", house.log, *keys)[0] == 0, "the control: a fork is a whole log with good heads")
@@ -216,9 +216,7 @@ def forked(check, house, key, last):
 def main():
     check = Checks()
     for run in (vectors, proofs):
-        start, before = time.monotonic(), check.failed
-        run(check)
-        print("%s: %s (%.1f s)" % ("ok" if check.failed == before else "FAILED", run.__name__, time.monotonic() - start), flush=True)
+        check.part(run)
     return check.finish()
 
 

@@ -122,9 +122,7 @@ def unsigned(check):
 def main():
     check = Checks()
     for run in (proofs, unsigned):
-        start, before = time.monotonic(), check.failed
-        run(check)
-        print("%s: %s (%.1f s)" % ("ok" if check.failed == before else "FAILED", run.__name__, time.monotonic() - start), flush=True)
+        check.part(run)
     return check.finish()
 
 

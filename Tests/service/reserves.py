@@ -89,7 +89,10 @@ def few_descriptors(check):
         house.replace('run/data.sock\n  mode: "0600"', 'run/data.sock\n  mode: "0666"')
         house.small_segments()
         house.start(wrapper=[*FEW, "256"])
-        said = house.printed()
+        said, until = house.printed(), time.monotonic() + 10
+        while " serving " not in said and time.monotonic() < until:  # its sockets are there a little before
+            time.sleep(0.05)
+            said = house.printed()
         check(" connections bounded " in said and "RLIMIT_NOFILE" in said, "256 descriptors: it says so: " + said[-300:])
         admin = house.admin()
         assert admin.create_tenant("acme").ok

@@ -56,6 +56,22 @@ def relink(path, change, before=(), commits=True):
     return changed
 
 
+def append_later_frame(path):
+    """Puts a frame of a kind that is kept for later versions, whole, behind the last one of a segment."""
+    with open(path, "rb") as file:
+        data = bytearray(file.read())
+    align, at = struct.unpack(">I", data[28:32])[0], HEADER
+    while data[at:at + 4] == b"CHF1":
+        number, first, count, length = struct.unpack(">QQII", data[at + 8:at + 32])
+        nonce, at = data[at + 32:at + 48], at + (FRAME_HEADER + length + TRAILER + align - 1) // align * align
+    body = b"a note"
+    head = b"CHF1\2\0\0\0" + struct.pack(">QQII", number + 1, first + count, 0, len(body)) + nonce
+    frame = head + body + sha256(b"\2" + head + body)
+    data[at:at + len(frame)] = frame
+    with open(path, "wb") as file:
+        file.write(data)
+
+
 def other_pid(numbers):
     """Another process did it, say these entries."""
     def change(number, entry):

@@ -145,6 +145,7 @@ def old_store(scene, check):
     scene.put(scene.old, scene.new, scene.new)
     status, said = refusal(house)
     lost = lost_of(said)
+    started = said
     check(status == 65 and lost and lost.startswith("store:"), "an old store: %d %s" % (status, said))
     check("what=key-disable of=acme/dead" in said and "what=key-create of=acme/late" in said, "what was changed is told: " + said)
     status, checked = check_of(house)
@@ -156,6 +157,7 @@ def old_store(scene, check):
         status, text = acknowledge(house, other)
         check(status == 64, "acknowledged as %s: %d %s" % (other, status, text))
     check(tree_of(house.directory) == before, "a refused acknowledgement changes nothing")
+    check("--config %s --allow-root %s" % (house.config, LOST) in started, "the printed command is whole")
     status, text = acknowledge(house, lost)
     check(status == 0 and "acme/dead" in text, "acknowledged: %d %s" % (status, text))
     status, text = acknowledge(house, lost)
@@ -324,10 +326,7 @@ def main():
     with House(start=False) as house:
         scene = Scene(house)
         for run in (old_store, old_log, both, no_rollback, kills):
-            start, before = time.monotonic(), check.failed
-            said = run(scene, check)
-            word = "ok" if check.failed == before else "FAILED"
-            print("%s: %s (%.1f s)%s" % (word, run.__name__, time.monotonic() - start, ": " + said if said else ""), flush=True)
+            check.part(run, scene)
     return check.finish()
 
 
