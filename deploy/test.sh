@@ -34,7 +34,7 @@ build() {
 # its end. The long ones come first: they leave no core idle at the end.
 lanes=3
 said=$(mktemp -d)
-declare -A step_name=() step_start=() step_said=()
+declare -A step_name=() step_start=() step_said=() step_command=()
 stop_steps() {
   local process
   for process in "${!step_name[@]}"; do kill -TERM -- "-$process" 2>/dev/null; done
@@ -50,7 +50,7 @@ run() {
   set -m # a process group of its own, and Ctrl-C not ignored in it
   "$@" >"$output" 2>&1 </dev/null &
   set +m
-  step_name[$!]=$name step_start[$!]=$SECONDS step_said[$!]=$output
+  step_name[$!]=$name step_start[$!]=$SECONDS step_said[$!]=$output step_command[$!]=${*@Q}
 }
 # Waits for a step to end and shows what it said.
 finish_one() {
@@ -58,8 +58,25 @@ finish_one() {
   wait -n -p process "${!step_name[@]}" || status=$?
   echo "== ${step_name[$process]}"
   cat "${step_said[$process]}"
-  ended "${step_name[$process]}" $((SECONDS - step_start[$process])) "$status"
-  unset "step_name[$process]" "step_start[$process]" "step_said[$process]"
+  if [ "$status" = 0 ] || [ "${step_name[$process]}" = "$again" ]; then
+    ended "${step_name[$process]}" $((SECONDS - step_start[$process])) "$status"
+  else
+    echo "== FAILED beside others: ${step_name[$process]} ($((SECONDS - step_start[$process])) s), runs once more by itself"
+    second_name+=("${step_name[$process]}") second_command+=("${step_command[$process]}")
+  fi
+  unset "step_name[$process]" "step_start[$process]" "step_said[$process]" "step_command[$process]"
+}
+# A step that failed beside others has the machine for itself once: a deadline that two busy cores missed is no broken
+# promise. What it said both times is shown, and so is how many there were.
+second_name=() second_command=() again=
+run_seconds() {
+  local index
+  for index in "${!second_name[@]}"; do
+    again=${second_name[index]}
+    eval "run \"\$again\" ${second_command[index]}"
+    finish_one
+  done
+  [ "${#second_name[@]}" = 0 ] || echo "failed beside others, and ran once more: $(printf '%s; ' "${second_name[@]}")"
 }
 
 build "debug build" swift build --build-tests
@@ -118,6 +135,7 @@ run "service: no secret in any file" Tests/service/at-rest.py
 run "service: a crash prints no secret" Tests/service/crash.py
 [ -z "$all" ] || run "service: memory and crashes, with test builds and controls" Tests/service/test-builds.sh
 while [ "${#step_name[@]}" != 0 ]; do finish_one; done
+run_seconds
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
