@@ -9,7 +9,7 @@ import Testing
 /// The writer on a disk that loses what was not synced: thousands of lives, each ended at some step by a
 /// power cut, a kill or a failed sync.
 struct SimulatedDiskTests {
-  static let runs = runsSlowTests ? 10_000 : 60
+  static let runs = runsSlowTests ? 10_000 : 30
 
   /// CHATELAINE_SEED replays one run.
   static let firstSeed: UInt64 = {
@@ -69,7 +69,7 @@ struct SimulatedDiskTests {
   }
 
   @Test func `A seal over a failed write never leaves the old bytes behind it`() throws {
-    for run in 0..<300 {
+    for run in 0..<150 {
       let disk = SimulatedDisk(seed: Self.firstSeed &+ UInt64(run))
       let options = LogOptions.small(first: 12 << 10, grown: 12 << 10)
       _ = try LogWriter.create(in: disk, name: "seal", options: options, clock: .stepping())

@@ -200,7 +200,7 @@ struct TamperByteTests {
 
   private var defaultSample: Int {
     #if DEBUG
-      1_000
+      500
     #else
       20_000
     #endif

@@ -69,13 +69,14 @@ struct MerkleFrontierTests {
   @Test func `A tree and a run of leaves behind it, hashed apart, are one tree, whatever the sizes`() {
     var tree = MerkleFrontier()
     for size in 0..<80 {
+      var (plain, run) = (tree, TreeRun(first: UInt64(size)))
       for count in 0...(Self.leaves.count - size) {
-        var (joined, run) = (tree, TreeRun(first: UInt64(size)))
-        for leaf in Self.leaves[size..<size + count] { run.append(leaf) }
+        var joined = tree
         joined.append(run)
-        var plain = tree
-        for leaf in Self.leaves[size..<size + count] { plain.append(leaf) }
         #expect(joined == plain, "\(count) behind \(size)")
+        guard size + count < Self.leaves.count else { break }
+        plain.append(Self.leaves[size + count])
+        run.append(Self.leaves[size + count])
       }
       tree.append(Self.leaves[size])
     }
