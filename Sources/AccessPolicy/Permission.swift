@@ -9,6 +9,8 @@ package enum Permission: String, CaseIterable, Sendable {
   case status
   case tenantCreate = "tenant-create"
   case tenantList = "tenant-list"
+  case tenantFreeze = "tenant-freeze"
+  case tenantUnfreeze = "tenant-unfreeze"
   case keyCreate = "key-create"
   case keyList = "key-list"
   case keyRotate = "key-rotate"
@@ -41,6 +43,8 @@ package enum Permission: String, CaseIterable, Sendable {
     case .masterStatus: 1 << 15
     case .masterRetire: 1 << 16
     case .logRead: 1 << 17
+    case .tenantFreeze: 1 << 18
+    case .tenantUnfreeze: 1 << 19
     }
   }
 }
@@ -58,8 +62,8 @@ package enum Role: String, CaseIterable, Sendable {
     case .application: [.encrypt, .decrypt, .issueDataKey, .unwrapDataKey, .rewrap]
     case .operator:
       [
-        .status, .tenantCreate, .tenantList, .keyCreate, .keyList, .keyRotate, .keyEnable, .keyDisable, .masterRotate,
-        .masterCommit, .masterStatus, .masterRetire,
+        .status, .tenantCreate, .tenantList, .tenantFreeze, .tenantUnfreeze, .keyCreate, .keyList, .keyRotate,
+        .keyEnable, .keyDisable, .masterRotate, .masterCommit, .masterStatus, .masterRetire,
       ]
     case .reviewer: [.status, .logRead]
     }

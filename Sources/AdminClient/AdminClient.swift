@@ -82,6 +82,14 @@ package struct AdminClient: Sendable {
     return reply
   }
 
+  package func freezeTenant(_ tenant: String) async throws(ClientError) -> Chatelaine_V1_FreezeTenantResponse {
+    try await change("FreezeTenant", Chatelaine_V1_FreezeTenantRequest.with { $0.tenant = tenant })
+  }
+
+  package func unfreezeTenant(_ tenant: String) async throws(ClientError) -> Chatelaine_V1_UnfreezeTenantResponse {
+    try await change("UnfreezeTenant", Chatelaine_V1_UnfreezeTenantRequest.with { $0.tenant = tenant })
+  }
+
   package func enableKey(
     _ key: String, of tenant: String
   ) async throws(ClientError) -> Chatelaine_V1_EnableKeyResponse {
@@ -190,6 +198,8 @@ private protocol Receipted: Message {
 }
 
 extension Chatelaine_V1_CreateTenantResponse: Receipted {}
+extension Chatelaine_V1_FreezeTenantResponse: Receipted {}
+extension Chatelaine_V1_UnfreezeTenantResponse: Receipted {}
 extension Chatelaine_V1_CreateKeyResponse: Receipted {}
 extension Chatelaine_V1_RotateKeyResponse: Receipted {}
 extension Chatelaine_V1_EnableKeyResponse: Receipted {}
@@ -206,6 +216,8 @@ private protocol Attributed: Message {
 extension Chatelaine_V1_StatusRequest: Attributed {}
 extension Chatelaine_V1_CreateTenantRequest: Attributed {}
 extension Chatelaine_V1_ListTenantsRequest: Attributed {}
+extension Chatelaine_V1_FreezeTenantRequest: Attributed {}
+extension Chatelaine_V1_UnfreezeTenantRequest: Attributed {}
 extension Chatelaine_V1_CreateKeyRequest: Attributed {}
 extension Chatelaine_V1_ListKeysRequest: Attributed {}
 extension Chatelaine_V1_RotateKeyRequest: Attributed {}

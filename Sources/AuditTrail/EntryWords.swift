@@ -57,6 +57,8 @@ package struct Operation: LogWord {
   package static let unwrapDataKey = Operation(rawValue: 4)
   package static let rewrap = Operation(rawValue: 5)
   package static let tenantCreate = Operation(rawValue: 32)
+  package static let tenantFreeze = Operation(rawValue: 33)
+  package static let tenantUnfreeze = Operation(rawValue: 34)
   package static let keyCreate = Operation(rawValue: 48)
   package static let keyRotate = Operation(rawValue: 49)
   package static let keyEnable = Operation(rawValue: 50)

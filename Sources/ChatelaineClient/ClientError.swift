@@ -76,6 +76,7 @@ extension ClientError.Code {
   /// The operator has disabled the key that was named: to encrypt, or to issue a data key. What it has encrypted is
   /// ``decryptionFailed``.
   public static let keyDisabled = Self(rawValue: "KEY_DISABLED")
+  public static let tenantFrozen = Self(rawValue: "TENANT_FROZEN")
   /// The name is taken, or another change came first.
   public static let conflict = Self(rawValue: "CONFLICT")
   /// More than one request may carry.

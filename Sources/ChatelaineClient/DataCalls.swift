@@ -160,6 +160,7 @@ extension ClientError {
       case .decryptionFailed: "The ciphertext does not open for this tenant and context."
       case .notFound: "There is no such tenant or key."
       case .keyDisabled: "The key is disabled: ask the operator to enable it."
+      case .tenantFrozen: "The tenant is frozen: none of its keys is used until the operator unfreezes it."
       case .limitExceeded:
         "The batch names more different keys than one may (512, or half of the service's keys-at-hand): split the batch."
       default: "The service refuses this item."

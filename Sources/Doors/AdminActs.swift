@@ -15,6 +15,8 @@ struct AdminActs: Sendable {
     case status = "Status"
     case createTenant = "CreateTenant"
     case listTenants = "ListTenants"
+    case freezeTenant = "FreezeTenant"
+    case unfreezeTenant = "UnfreezeTenant"
     case createKey = "CreateKey"
     case listKeys = "ListKeys"
     case rotateKey = "RotateKey"
@@ -43,6 +45,9 @@ struct AdminActs: Sendable {
       case .status: return try answer(payload, Chatelaine_V1_StatusRequest.self, by: caller, status)
       case .createTenant: return try answer(payload, Chatelaine_V1_CreateTenantRequest.self, by: caller, createTenant)
       case .listTenants: return try answer(payload, Chatelaine_V1_ListTenantsRequest.self, by: caller, listTenants)
+      case .freezeTenant: return try answer(payload, Chatelaine_V1_FreezeTenantRequest.self, by: caller, freezeTenant)
+      case .unfreezeTenant:
+        return try answer(payload, Chatelaine_V1_UnfreezeTenantRequest.self, by: caller, unfreezeTenant)
       case .createKey: return try answer(payload, Chatelaine_V1_CreateKeyRequest.self, by: caller, createKey)
       case .listKeys: return try answer(payload, Chatelaine_V1_ListKeysRequest.self, by: caller, listKeys)
       case .rotateKey: return try answer(payload, Chatelaine_V1_RotateKeyRequest.self, by: caller, rotateKey)
@@ -104,9 +109,26 @@ struct AdminActs: Sendable {
           $0.id = row.id.rawValue
           $0.createdUnixNs = row.created.nanoseconds
           $0.masterVersion = row.wrappedRoot?.wrappingKey.version ?? 0
+          $0.frozen = row.state == .frozen
         }
       }
     }
+  }
+
+  private func freezeTenant(
+    _ request: Chatelaine_V1_FreezeTenantRequest, _ asked: Asked
+  ) throws -> Chatelaine_V1_FreezeTenantResponse {
+    let entry = try service.setTenantState(
+      isFrozen: true, tenant(request.tenant), by: asked.caller, asked.tags)
+    return .with { $0.receipt = receipt(entry) }
+  }
+
+  private func unfreezeTenant(
+    _ request: Chatelaine_V1_UnfreezeTenantRequest, _ asked: Asked
+  ) throws -> Chatelaine_V1_UnfreezeTenantResponse {
+    let entry = try service.setTenantState(
+      isFrozen: false, tenant(request.tenant), by: asked.caller, asked.tags)
+    return .with { $0.receipt = receipt(entry) }
   }
 
   private func createKey(
@@ -257,6 +279,8 @@ protocol Attributed: Message {
 extension Chatelaine_V1_StatusRequest: Attributed {}
 extension Chatelaine_V1_CreateTenantRequest: Attributed {}
 extension Chatelaine_V1_ListTenantsRequest: Attributed {}
+extension Chatelaine_V1_FreezeTenantRequest: Attributed {}
+extension Chatelaine_V1_UnfreezeTenantRequest: Attributed {}
 extension Chatelaine_V1_CreateKeyRequest: Attributed {}
 extension Chatelaine_V1_ListKeysRequest: Attributed {}
 extension Chatelaine_V1_RotateKeyRequest: Attributed {}

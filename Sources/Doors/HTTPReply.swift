@@ -113,7 +113,7 @@ extension ErrorCode {
     case .invalidRequest, .decryptionFailed: 400
     case .unauthenticated: 401
     case .notFound: 404
-    case .keyDisabled, .conflict, .notSigned: 409
+    case .keyDisabled, .tenantFrozen, .conflict, .notSigned: 409
     // why: with 429, which Vault's clients try again by themselves, what is too much would come again and again.
     case .limitExceeded: 413
     case .busy: 429

@@ -24,7 +24,7 @@ extension ErrorCode {
     case .deadlineExceeded: 4
     case .notFound: 5
     case .limitExceeded, .busy: 8
-    case .keyDisabled, .notSigned: 9
+    case .keyDisabled, .tenantFrozen, .notSigned: 9
     case .conflict: 10
     case .internal: 13
     case .auditUnavailable, .sealed: 14
@@ -37,7 +37,7 @@ extension ErrorCode {
     switch self {
     case .busy, .auditUnavailable, .sealed: .later
     case .deadlineExceeded: .sameRequestID
-    case .invalidRequest, .decryptionFailed, .unauthenticated, .notFound, .keyDisabled, .conflict, .limitExceeded,
+    case .invalidRequest, .decryptionFailed, .unauthenticated, .notFound, .keyDisabled, .tenantFrozen, .conflict, .limitExceeded,
       .corrupt, .notSigned, .internal:
       .never
     }

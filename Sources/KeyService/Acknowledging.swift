@@ -10,8 +10,8 @@ package struct Acknowledged: Sendable {
   package let lost: LostRange
   package let origin: String
   package let storeGeneration: UInt64
-  /// Keys that the lost part of the store had disabled, and that are disabled again.
-  package let disabled: [(tenant: TenantID, key: KeyName)]
+  /// Keys that the lost part of the store had disabled and, without a key, tenants that it had frozen: they are so again.
+  package let closed: [(tenant: TenantID, key: KeyName?)]
 }
 
 extension KeyService {
@@ -19,7 +19,7 @@ extension KeyService {
   /// of it, and ties the store to it. For the operator, with the service stopped.
   ///
   /// The new epoch is made ready under names that nobody reads; then one transaction of the store names its first entry,
-  /// disables again what was disabled in the lost part, and so decides; then the epoch gets its names. Cut off before the
+  /// closes again what was closed in the lost part, and so decides; then the epoch gets its names. Cut off before the
   /// transaction, nothing was done; behind it, the next start ends it.
   package static func acknowledge(
     _ given: LostRange, storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(),
@@ -41,13 +41,13 @@ extension KeyService {
       leaf = try LogWriter.prepareEpoch(epoch, beginningWith: intent, in: storage, options: options)
     } catch { throw .log(error) }
     let store = try opened(examined)
-    let disabled = try rebase(store, to: EntryPlace(epoch: epoch.epoch, sequence: 0), leaf, rollback)
+    let closed = try rebase(store, to: EntryPlace(epoch: epoch.epoch, sequence: 0), leaf, rollback)
     let done = store.storeRow
     do throws(KeyStoreError) { try store.close() } catch { throw .store(error) }
     try nameAcknowledgedEpoch(of: done, in: storage)
-    try noteOutcome(rollback, done, disabled.count, caller, tags, in: storage, options, clock)
+    try noteOutcome(rollback, done, closed.count, caller, tags, in: storage, options, clock)
     return Acknowledged(
-      lost: rollback.lost, origin: epoch.origin, storeGeneration: done.generation, disabled: disabled)
+      lost: rollback.lost, origin: epoch.origin, storeGeneration: done.generation, closed: closed)
   }
 
   /// Names the epoch that an acknowledgement has made ready, where the store says that it was decided. A forged one is
@@ -78,28 +78,41 @@ extension KeyService {
   /// The one transaction that decides.
   private static func rebase(
     _ store: KeyStore, to place: EntryPlace, _ leaf: Digest, _ rollback: Rollback
-  ) throws(StartError) -> [(tenant: TenantID, key: KeyName)] {
-    var disabled: [(tenant: TenantID, key: KeyName)] = []
+  ) throws(StartError) -> [(tenant: TenantID, key: KeyName?)] {
+    var closed: [(tenant: TenantID, key: KeyName?)] = []
     do throws(KeyStoreError) {
       _ = try store.change(intentSequence: place.stored, intentLeafHash: leaf) { (change) throws(KeyStoreError) in
         change.passGenerations(to: rollback.generation)
-        for (tenant, name) in rollback.keysToDisable {
-          guard var row = try store.key(tenant, name), row.state == .enabled else { continue }
-          row.state = .disabled
-          change.put(row)
-          disabled.append((tenant, name))
+        for (tenant, name) in rollback.toClose where try close(tenant, name, in: store, &change) {
+          closed.append((tenant, name))
         }
       }
     } catch {
       try? store.close()
       throw .store(error)
     }
-    return disabled
+    return closed
+  }
+
+  /// Whether it was open.
+  private static func close(
+    _ tenant: TenantID, _ name: KeyName?, in store: KeyStore, _ change: inout KeyStore.Change
+  ) throws(KeyStoreError) -> Bool {
+    if let name {
+      guard var row = try store.key(tenant, name), row.state == .enabled else { return false }
+      row.state = .disabled
+      change.put(row)
+    } else {
+      guard var row = try store.tenant(tenant), row.state == .active else { return false }
+      row.state = .frozen
+      change.put(row)
+    }
+    return true
   }
 
   /// Where this is cut off, the next start writes it.
   private static func noteOutcome(
-    _ rollback: Rollback, _ store: StoreHeadRow, _ disabled: Int, _ caller: Caller, _ tags: RequestTags,
+    _ rollback: Rollback, _ store: StoreHeadRow, _ closed: Int, _ caller: Caller, _ tags: RequestTags,
     in storage: any LogStorage, _ options: LogOptions, _ clock: LogClock
   ) throws(StartError) {
     let examined: LogWriter.Examined
@@ -110,7 +123,7 @@ extension KeyService {
     outcome.outcome = .ok
     outcome.details = [
       .init(.storeRoot, store.root.bytes), .init(.intentSequence, ByteWriter.u64Bytes(store.logPlace.sequence)),
-      .init(.intentLeafHash, store.logLeafHash.bytes), .init(.count, ByteWriter.u64Bytes(UInt64(disabled))),
+      .init(.intentLeafHash, store.logLeafHash.bytes), .init(.count, ByteWriter.u64Bytes(UInt64(closed))),
       .init(.lost, Array(rollback.lost.text.utf8)),
     ]
     _ = try append(outcome, to: log)
@@ -118,18 +131,22 @@ extension KeyService {
 }
 
 extension Rollback {
-  /// Keys whose last change in the lost part of the store was to be disabled.
-  fileprivate var keysToDisable: [(TenantID, KeyName)] {
-    var last: [[UInt8]: (TenantID, KeyName, Operation)] = [:]
+  /// Keys whose last change in the lost part of the store was to be disabled, and tenants that were frozen.
+  fileprivate var toClose: [(TenantID, KeyName?)] {
+    var last: [[UInt8]: (TenantID, KeyName?, isClosed: Bool)] = [:]
     var order: [[UInt8]] = []
-    for change in changes where [.keyDisable, .keyEnable].contains(change.operation) {
-      guard let tenant = change.tenant, let key = change.keyName else { continue }
-      let id = tenant.bytes + [0] + key.bytes
+    for change in changes {
+      guard let isClosed = Self.closes[change.operation], let tenant = change.tenant else { continue }
+      let id = tenant.bytes + [0] + (change.keyName?.bytes ?? [])
       if last[id] == nil { order.append(id) }
-      last[id] = (tenant, key, change.operation)
+      last[id] = (tenant, change.keyName, isClosed)
     }
-    return order.compactMap { last[$0] }.filter { $0.2 == .keyDisable }.map { ($0.0, $0.1) }
+    return order.compactMap { last[$0] }.filter { $0.isClosed }.map { ($0.0, $0.1) }
   }
+
+  private static let closes: [Operation: Bool] = [
+    .keyDisable: true, .keyEnable: false, .tenantFreeze: true, .tenantUnfreeze: false,
+  ]
 
   /// With the store as it was put back; `store` is its row.
   fileprivate func entry(

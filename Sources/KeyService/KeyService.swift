@@ -313,6 +313,7 @@ extension ServiceError {
     case .notFound: .noSuchKey
     case .notAllowed: .policy
     case .keyDisabled: .keyDisabled
+    case .tenantFrozen: .tenantFrozen
     case .decryptionFailed: .keyOrContext
     case .keyring(.unwritable), .keyring(.unreadable): .store
     case .taken, .conflict, .master, .otherKeyCheckValue, .keyring: .conflict

@@ -77,11 +77,19 @@ extension KeyService {
     try active(try lookUp { () throws(KeyStoreError) in try store.tenant(id) })
   }
 
+  /// As above, or frozen: for looking at its keys, and for closing them.
+  func knownTenant(_ id: TenantID) throws(Refusal) -> TenantRow {
+    guard let row = try lookUp({ () throws(KeyStoreError) in try store.tenant(id) }) else {
+      throw Refusal(.notFound, .noSuchTenant)
+    }
+    return row.state == .frozen ? row : try active(row)
+  }
+
   private func active(_ row: TenantRow?) throws(Refusal) -> TenantRow {
     guard let row else { throw Refusal(.notFound, .noSuchTenant) }
     switch row.state {
     case .active: return row
-    case .frozen: throw Refusal(.notFound, .tenantFrozen)
+    case .frozen: throw Refusal(.tenantFrozen)
     case .erased: throw Refusal(.notFound, .tenantErased)
     }
   }

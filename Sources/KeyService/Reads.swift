@@ -87,7 +87,7 @@ extension KeyService {
     var subject = Subject(operation: .readKeys, tenant: tenant)
     try permit(&subject, caller.grants.grant(.keyList, someKeyOf: tenant), by: caller, tags)
     let page = try noting(subject, by: caller, tags) { () throws(Refusal) in
-      _ = try activeTenant(tenant)
+      _ = try knownTenant(tenant)
       return try keyPage(of: tenant, after: after, limit: limit, for: caller)
     }
     try noteRead(subject, by: caller, tags)
@@ -101,7 +101,7 @@ extension KeyService {
     var subject = Subject(operation: .readKeys, tenant: tenant, keyName: name)
     try permit(&subject, caller.grants.grant(.keyList, tenant: tenant, key: name), by: caller, tags)
     let found = try noting(subject, by: caller, tags) { () throws(Refusal) in
-      _ = try activeTenant(tenant)
+      _ = try knownTenant(tenant)
       let row = try existingKey(name, of: tenant)
       var versions: [KeyVersionRow] = []
       for version in (1...row.currentVersion).reversed().prefix(Limits.listPageMax) {

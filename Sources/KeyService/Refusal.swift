@@ -20,7 +20,7 @@ struct Refusal: Error, Equatable, Sendable {
   /// Whether it holds until the tenant or its keys are changed; else it may be gone at the next look.
   var lasts: Bool {
     switch error {
-    case .notFound, .keyDisabled: true
+    case .notFound, .keyDisabled, .tenantFrozen: true
     default: false
     }
   }
@@ -33,7 +33,7 @@ struct Refusal: Error, Equatable, Sendable {
   var isPolicy: Bool { reason == .policy }
 
   var outcome: Outcome {
-    isPolicy || error == .notFound || error == .keyDisabled ? .denied : .failed
+    isPolicy || lasts ? .denied : .failed
   }
 }
 

@@ -11,6 +11,7 @@ package enum ServiceError: Error, Equatable, Sendable {
   /// No rule of the policy allows an act that is about no tenant.
   case notAllowed
   case keyDisabled
+  case tenantFrozen
   case decryptionFailed
   /// The name is taken, now or for ever.
   case taken(record: String)
@@ -101,6 +102,7 @@ package enum ServiceError: Error, Equatable, Sendable {
     switch self {
     case .notFound, .notAllowed: .notFound
     case .keyDisabled: .keyDisabled
+    case .tenantFrozen: .tenantFrozen
     case .decryptionFailed: .decryptionFailed
     // The disk's fault, or a permission's: the same call may go well later.
     case .keyring(.unwritable), .keyring(.unreadable): .busy
@@ -135,6 +137,7 @@ package enum ServiceError: Error, Equatable, Sendable {
     case .notFound: "There is no such tenant or key."
     case .notAllowed: "Permission denied: no rule of the policy allows you this."
     case .keyDisabled: "The key is disabled: ask the operator to enable it."
+    case .tenantFrozen: "The tenant is frozen: none of its keys is used until the operator unfreezes it."
     case .decryptionFailed: "The ciphertext does not open for this tenant and context."
     case .taken(let record): "\(record) exists or has existed: names are never used again, choose another."
     case .conflict: "Another rotation came first: the key's current version has changed, look and try again."

@@ -74,7 +74,7 @@ extension KeyService {
       preconditionFailure("no key is named")
     }
     do throws(Refusal) {
-      _ = try activeTenant(tenant)
+      _ = try knownTenant(tenant)
       let row = try existingKey(name, of: tenant)
       subject.keyID = row.id
       subject.keyVersion = row.currentVersion

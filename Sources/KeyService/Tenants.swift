@@ -24,6 +24,21 @@ extension KeyService {
     }
   }
 
+  /// Freezes a tenant, or ends that. When it returns, no thread uses a key of a tenant that was frozen.
+  package func setTenantState(
+    isFrozen: Bool, _ id: TenantID, by caller: Caller, _ tags: RequestTags
+  ) throws(ServiceError) -> AppendedEntry {
+    var subject = Subject(operation: isFrozen ? .tenantFreeze : .tenantUnfreeze, tenant: id)
+    let permission = isFrozen ? Permission.tenantFreeze : .tenantUnfreeze
+    try permit(&subject, caller.grants.grant(permission, allOf: id), by: caller, tags)
+    _ = try noting(subject, by: caller, tags) { () throws(Refusal) in try knownTenant(id) }
+    return try change(subject, by: caller, tags) { (change) throws(Refusal) in
+      var row = try self.knownTenant(id)
+      row.state = isFrozen ? .frozen : .active
+      change.put(row)
+    }
+  }
+
   /// The row of a tenant whose root this is.
   func newTenant(
     _ id: TenantID, _ root: borrowing SecretBytes, wrappedBy wrapper: KeyWrapper, under master: MasterKey

@@ -98,7 +98,7 @@ package nonisolated struct Chatelaine_V1_Attribution: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// 16 bytes, not all zero; absent: the service draws one
+  /// 16 bytes, not all zero; absent: the service draws one. Our client draws one itself
   package var requestID: Data = Data()
 
   /// at most 256 bytes: on whose behalf

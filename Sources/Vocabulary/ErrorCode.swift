@@ -7,6 +7,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   /// Also: not yours.
   case notFound = "NOT_FOUND"
   case keyDisabled = "KEY_DISABLED"
+  /// Told to those whom a rule allows the tenant.
+  case tenantFrozen = "TENANT_FROZEN"
   case conflict = "CONFLICT"
   case limitExceeded = "LIMIT_EXCEEDED"
   case busy = "BUSY"

@@ -9,7 +9,7 @@ let exitCodesHelp = """
   (NOT_FOUND); 69 the service is not there or cannot answer (CONNECT_FAILED, CONNECTION_LOST, AUDIT_UNAVAILABLE, \
   BUSY, SEALED); 70 a fault of the service (INTERNAL); 73 it cannot be made, the name is taken or another change came \
   first (CONFLICT); 74 reading or writing a file failed; 75 no answer in time, try again (DEADLINE_EXCEEDED); 76 the \
-  reply is none (MALFORMED_REPLY); 77 not permitted, a file that may not be read among it (KEY_DISABLED, \
+  reply is none (MALFORMED_REPLY); 77 not permitted, a file that may not be read among it (KEY_DISABLED, TENANT_FROZEN, \
   UNAUTHENTICATED, WRONG_SERVER, CONNECT_FORBIDDEN); 78 the configuration.
   """
 
@@ -49,7 +49,7 @@ extension ClientError {
     case .conflict: .cannotCreate
     case .deadlineExceeded, .cancelled: .busy
     case .malformedReply: .protocolFault
-    case .keyDisabled, .unauthenticated, .wrongServer, .connectForbidden: .noPermission
+    case .keyDisabled, .tenantFrozen, .unauthenticated, .wrongServer, .connectForbidden: .noPermission
     default: .software
     }
   }

@@ -6,8 +6,8 @@ internal import ChatelaineVocabulary
 /// `chatelaine tenant`: who owns keys.
 struct TenantCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tenant", abstract: "Creates and lists tenants.",
-    subcommands: [TenantCreate.self, TenantList.self])
+    commandName: "tenant", abstract: "Creates, lists and freezes tenants.",
+    subcommands: [TenantCreate.self, TenantList.self, TenantFreeze.self, TenantUnfreeze.self])
 }
 
 struct TenantCreate: AsyncParsableCommand {
@@ -22,8 +22,7 @@ struct TenantCreate: AsyncParsableCommand {
 
   func run() async throws {
     let reply = try await admin.withService { try await $0.createTenant(tenant) }
-    let fields = [("tenant", JSON.string(tenant)), ("receipt", reply.receipt.json)]
-    print(admin.json ? JSON.object(fields).text : "created \(tenant)")
+    admin.report("created", tenant, reply.receipt)
   }
 }
 
@@ -45,15 +44,55 @@ struct TenantList: AsyncParsableCommand {
   }
 }
 
+struct TenantFreeze: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "freeze",
+    abstract: "Refuses every use of every key of a tenant, at once and at every door, until it is unfrozen.",
+    discussion: exitCodesHelp)
+
+  @Argument(help: "1 to 64 of a-z 0-9 . _ -")
+  var tenant: String
+
+  @OptionGroup var admin: AdminOptions
+
+  func run() async throws {
+    let reply = try await admin.withService { try await $0.freezeTenant(tenant) }
+    admin.report("frozen", tenant, reply.receipt)
+  }
+}
+
+struct TenantUnfreeze: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "unfreeze", abstract: "Lets a frozen tenant's keys be used again. Disabled ones stay disabled.",
+    discussion: exitCodesHelp)
+
+  @Argument(help: "1 to 64 of a-z 0-9 . _ -")
+  var tenant: String
+
+  @OptionGroup var admin: AdminOptions
+
+  func run() async throws {
+    let reply = try await admin.withService { try await $0.unfreezeTenant(tenant) }
+    admin.report("unfrozen", tenant, reply.receipt)
+  }
+}
+
+extension AdminOptions {
+  fileprivate func report(_ verb: String, _ tenant: String, _ receipt: Chatelaine_V1_Receipt) {
+    let fields = [("tenant", JSON.string(tenant)), ("receipt", receipt.json)]
+    print(json ? JSON.object(fields).text : "\(verb) \(tenant)")
+  }
+}
+
 extension Chatelaine_V1_Tenant {
   private var created: WallTime { WallTime(nanoseconds: createdUnixNs) }
 
-  fileprivate var line: String { "\(id)  \(created.rfc3339)  master v\(masterVersion)" }
+  fileprivate var line: String { "\(id)  \(created.rfc3339)  master v\(masterVersion)\(frozen ? "  frozen" : "")" }
 
   fileprivate var json: JSON {
     .object([
       ("tenant", .string(id)), ("created", .string(created.rfc3339)),
-      ("masterVersion", .number(UInt64(masterVersion))),
+      ("masterVersion", .number(UInt64(masterVersion))), ("frozen", .bool(frozen)),
     ])
   }
 }

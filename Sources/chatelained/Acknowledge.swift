@@ -26,8 +26,9 @@ extension Chatelained {
     print("acknowledged  \(done.lost.text): \(done.lost.words) are lost")
     print("log           goes on as \(done.origin)")
     print("store         generation \(done.storeGeneration)")
-    for one in done.disabled {
-      print("disabled      \(one.tenant.rawValue)/\(one.key.rawValue), as it was before the store was put back")
+    for one in done.closed {
+      let what = one.key.map { "disabled      \(one.tenant.rawValue)/\($0.rawValue)" } ?? "frozen        \(one.tenant.rawValue)"
+      print("\(what), as it was before the store was put back")
     }
     print("Start the service, look through what was lost, and tell who keeps heads of this log.")
     guard Hardening.hasOutputArrived() else { throw Failure(.inputOutput, "standard output cannot be written: \(Hardening.outputFault)") }

@@ -74,7 +74,7 @@ import Testing
     #expect(found.lost.entries == nil && found.lost.generations == 5...6)
     #expect(found.changes.map(\.operation) == [.keyRotate, .keyDisable])
     let done = try acknowledge(found.lost, shop)
-    #expect(done.storeGeneration == 7 && done.disabled.map(\.key) == [key("gone")])
+    #expect(done.storeGeneration == 7 && done.closed.map(\.key) == [key("gone")])
     #expect(try state(of: key("gone"), shop) == .disabled && state(of: records, shop) == .enabled)
     let readings = try epochs(shop)
     #expect(readings.map(\.epoch.epoch) == [1, 2] && readings[0].entries == UInt64(before.count))
@@ -86,6 +86,25 @@ import Testing
     try shop.running { _ = try $0.rotateKey(records, of: acme, by: shop.caller, tags) }
     #expect(shop.refusalToOpen() == nil)
     #expect(try shop.running { $0.storeHead.generation } == 8)
+  }
+
+  @Test func `a tenant that the lost part had frozen is frozen again, and one that it had unfrozen is not`() throws {
+    let other = tenant("other")
+    try shop.running { service in _ = try service.createTenant(other, by: shop.caller, tags) }
+    let before = try shop.copy()
+    try shop.running { service in
+      for (isFrozen, id) in [(true, acme), (true, other), (false, other)] {
+        _ = try service.setTenantState(isFrozen: isFrozen, id, by: shop.caller, tags)
+      }
+    }
+    try shop.restoreStore(of: before)
+    let done = try acknowledge(try #require(try rollback(shop)).lost, shop)
+    #expect(done.closed.map(\.tenant) == [acme] && done.closed.allSatisfy { $0.key == nil })
+    try shop.running { service in
+      let found = try service.store.tenant(other)
+      #expect(found?.state == .active)
+      #expect(throws: ServiceError.tenantFrozen) { try service.openKey(records, of: acme) }
+    }
   }
 
   /// What the store names in a start that has nothing to resolve.

@@ -11,7 +11,7 @@ import Testing
   /// One thing that somebody may try.
   enum Act: CaseIterable {
     case encrypt, encryptBatch, decrypt, decryptBatch, issue, unwrap, rewrapEnvelope, rewrapDataKey
-    case status, tenantCreate, tenantList, keyCreate, keyList, keyRotate, keyEnable, keyDisable
+    case status, tenantCreate, tenantList, tenantFreeze, tenantUnfreeze, keyCreate, keyList, keyRotate, keyEnable, keyDisable
     case masterRotate, masterCommit, masterStatus, masterRetire, logRead
 
     var permission: Permission {
@@ -24,6 +24,8 @@ import Testing
       case .status: .status
       case .tenantCreate: .tenantCreate
       case .tenantList: .tenantList
+      case .tenantFreeze: .tenantFreeze
+      case .tenantUnfreeze: .tenantUnfreeze
       case .keyCreate: .keyCreate
       case .keyList: .keyList
       case .keyRotate: .keyRotate
@@ -47,6 +49,8 @@ import Testing
       case .status: .readStatus
       case .tenantCreate: .tenantCreate
       case .tenantList: .readTenants
+      case .tenantFreeze: .tenantFreeze
+      case .tenantUnfreeze: .tenantUnfreeze
       case .keyCreate: .keyCreate
       case .keyList: .readKeys
       case .keyRotate: .keyRotate
@@ -73,7 +77,9 @@ import Testing
     var namesTenant: Bool {
       ![.status, .tenantList, .masterRotate, .masterCommit, .masterStatus, .masterRetire].contains(self)
     }
-    var namesKey: Bool { namesTenant && self != .tenantCreate && self != .keyList && self != .logRead }
+    var namesKey: Bool {
+      namesTenant && ![.tenantCreate, .tenantFreeze, .tenantUnfreeze, .keyList, .logRead].contains(self)
+    }
   }
 
   /// Of each tenant's key: an envelope and a wrapped data key.
@@ -159,6 +165,13 @@ import Testing
     case .masterRetire:
       try service.waitForRewrapping()
       return admin { () throws(ServiceError) in _ = try service.retireMaster(1, by: caller, tags) }
+    case .tenantFreeze, .tenantUnfreeze:
+      return admin { () throws(ServiceError) in
+        _ = try service.setTenantState(isFrozen: act == .tenantFreeze, owning, by: caller, tags)
+        if act == .tenantFreeze {
+          _ = try service.setTenantState(isFrozen: false, owning, by: shop.caller, tags)
+        }
+      }
     case .keyEnable, .keyDisable:
       let state: TenantKeyRow.State = act == .keyEnable ? .enabled : .disabled
       return admin { () throws(ServiceError) in
@@ -172,6 +185,8 @@ import Testing
 
   private static func grants(_ permission: Permission, _ tenants: [String], _ keys: [String]) -> Grants {
     let role = Role.allCases.first { $0.permissions.contains(permission) } ?? .application
+    // Of a tenant as a whole says who may do so to all its keys.
+    let keys = [.tenantFreeze, .tenantUnfreeze].contains(permission) ? ["*"] : keys
     return .allowing([.init(role: role, tenants: tenants, keys: keys, permissions: [permission])])
   }
 
@@ -189,6 +204,7 @@ import Testing
           #expect(failure == (isAllowed ? nil : act.refusal), "\(act) with \(permission)")
           expected.append((act, isAllowed))
           if act == .keyDisable, isAllowed { expected.append((.keyEnable, true)) }
+          if act == .tenantFreeze, isAllowed { expected.append((.tenantUnfreeze, true)) }
         }
       }
       return start

@@ -75,7 +75,7 @@ refuse 73 '^chatelaine: CONFLICT: .*request [0-9a-f]{32}' c tenant create acme
 refuse 64 'INVALID_REQUEST' c tenant create ACME
 expect 0 '^acme  20[^ ]*Z  master v1$' c tenant list
 check 'both tenants' 'acme beta' "$(c tenant list | cut -d' ' -f1 | xargs)"
-expect 0 '^\{"tenant":"acme","created":"20[^"]*Z","masterVersion":1\}$' c tenant list --json
+expect 0 '^\{"tenant":"acme","created":"20[^"]*Z","masterVersion":1,"frozen":false\}$' c tenant list --json
 expect 0 '^created acme/pay: version 1$' c key create acme/pay
 expect 0 '"tenant":"acme","key":"x","version":1,"receipt":' c key create acme/x --suite xchacha20-poly1305 --json
 expect 0 '^created beta/pay' c key create beta/pay
@@ -278,6 +278,16 @@ refuse '77|65' 'KEY_DISABLED|DECRYPTION_FAILED' c decrypt acme --in files/card.b
 expect 0 '^acme/pay  v3  DISABLED' c key list acme
 expect 0 '"key":"pay","receipt"' c key enable acme/pay --json
 expect 0 '4111' c decrypt acme --in files/card.bin
+
+# Freezing a whole tenant, and ending that.
+expect 0 '^frozen acme$' c tenant freeze acme
+refuse 77 'TENANT_FROZEN.*frozen' c encrypt acme/pay --in card --out files/new
+refuse 77 'TENANT_FROZEN' c key rotate acme/pay
+expect 0 '^acme .*  frozen$' c tenant list
+expect 0 '^acme/pay ' c key list acme
+expect 0 '"tenant":"acme","receipt"' c tenant unfreeze acme --json
+expect 0 '4111' c decrypt acme --in files/card.bin
+refuse 66 'NOT_FOUND' c tenant freeze nobody
 
 # Somebody else in the service's place learns nothing.
 if [[ $(id -u) == 0 ]] && command -v python3 >/dev/null; then
