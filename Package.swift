@@ -8,8 +8,9 @@ import PackageDescription
 //             AdminClient        the operator's calls, typed, over ChatelaineClient
 //             Outside            questions to other hosts, over HTTP and TLS: for commands, never for the service
 //             Exits              one sentence and one status for each error, the same in both programs
-//   doors     Doors              the two sockets: who calls, bounds, deadlines, replies that wait for the log
+//   doors     Doors              the sockets: who calls, bounds, deadlines, replies that wait for the log
 //             SocketBuffers      what doors and client share: bytes of a socket, erased where they lie
+//             TLS                what a listener on TCP is made of, and one connection's TLS, over memory; no I/O
 //             Transit            the HTTP door's requests and replies: Vault's paths and JSON, read in place; no I/O
 //             Wire               ttrpc's frames and the data door's messages, read in place; no I/O
 //             Messages           generated from proto/: the admin door's messages
@@ -23,7 +24,8 @@ import PackageDescription
 //   vault     SecretMemory       the only owner of secret bytes
 //   floor     Vocabulary         the nouns, known by all
 //             Hardening          the process, closed up; asks SecretMemory what of it holds
-//   C         CLinux  CPrimitives  CWipingFree (each program's `free`)  CLibcrypto  CLibsodium  CLibssl
+//   C         CLinux  CPrimitives  CTLS (libssl, for doors)  CWipingFree (each program's `free`)
+//             CLibcrypto  CLibsodium  CLibssl
 //             CBench             the load that chatelaine-bench makes, and the echo that it is measured against
 //   yard      Measures           what a run of chatelaine-bench says: figures, tables, pictures; no I/O
 //             chatelaine-bench  chatelaine-drill (a log to be killed)  hardening-probe  chatelaine-fuzz
@@ -115,6 +117,7 @@ let package = Package(
       name: "CLibssl", path: "Sources/CLibssl", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
     .target(name: "CLinux", path: "Sources/CLinux", cSettings: leftOut),
     .target(name: "CPrimitives", dependencies: ["CLibcrypto"], path: "Sources/CPrimitives"),
+    .target(name: "CTLS", dependencies: ["CLibssl"], path: "Sources/CTLS"),
     .target(name: "CWipingFree", path: "Sources/CWipingFree", cSettings: leftOut),
     .target(name: "CBench", path: "Sources/CBench"),
 
@@ -145,12 +148,13 @@ let package = Package(
       "Exits",
       knows: ["AuditLog", "AuditTrail", "Configuration", "Custody", "Hardening", "KeyService", "KeyStore"]),
 
+    room("TLS", knows: ["CTLS", "AccessPolicy", "SecretMemory", "Vocabulary"]),
     room("SocketBuffers", knows: ["CLinux", "Wire"], uses: [nio]),
     room(
       "Doors",
       knows: [
         "AccessPolicy", "AuditLog", "AuditTrail", "CLinux", "Custody", "Envelopes", "Hardening", "KeyService", "KeyStore", "Messages",
-        "Primitives", "SecretMemory", "SocketBuffers", "Transit", "Vocabulary", "Wire",
+        "Primitives", "SecretMemory", "SocketBuffers", "TLS", "Transit", "Vocabulary", "Wire",
       ],
       uses: [protobuf, nio, http, sockets]),
     .target(
@@ -173,7 +177,7 @@ let package = Package(
       "chatelained",
       knows: [
         "AccessPolicy", "AuditLog", "AuditTrail", "CLinux", "Configuration", "Custody", "Doors", "Exits", "Hardening", "KeyService", "KeyStore",
-        "Vocabulary",
+        "SecretMemory", "TLS", "Vocabulary",
       ], uses: [arguments]),
     room("Measures"),
     tool(
@@ -209,6 +213,7 @@ let package = Package(
       path: "Tests/WireTests", swiftSettings: [.swiftLanguageMode(.v6), .enableUpcomingFeature("InternalImportsByDefault")]),
     tests("Transit", knows: ["TestSupport", "Transit", "Vocabulary"]),
     tests("Outside", knows: ["Outside", "Primitives", "SecretMemory", "Vocabulary"]),
+    tests("TLS", knows: ["AccessPolicy", "TLS", "Vocabulary"]),
     tests("AccessPolicy", knows: ["AccessPolicy", "Vocabulary"]),
     tests("Configuration", knows: ["AccessPolicy", "Configuration", "TestSupport", "Vocabulary"], uses: [yams]),
     tests("SecretMemory", knows: ["CLinux", "TestSupport", "SecretMemory"]),

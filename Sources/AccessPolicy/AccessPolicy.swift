@@ -36,6 +36,14 @@ package struct AccessPolicy: Sendable, Equatable {
     return Grants(concerned)
   }
 
+  /// What the log shows of who asks: of a certificate's names the first that a rule is about, else its first.
+  package func text(of principal: Principal) -> [UInt8] {
+    let known = principal.names.first { name in
+      rules.contains { $0.principals.contains(.certificate(name)) }
+    }
+    return known.map { Array($0.text.utf8) } ?? principal.text
+  }
+
   private static func check(_ rule: PolicyRule, _ index: Int) throws(PolicyError) {
     guard (try? KeyName(rule.name)) != nil else { throw .name(rule: index) }
     guard !rule.principals.isEmpty else { throw .nobody(rule: index) }

@@ -164,6 +164,7 @@ package struct PrincipalKind: LogWord {
 
   package static let service = PrincipalKind(rawValue: 0)
   package static let uid = PrincipalKind(rawValue: 1)
+  package static let certificate = PrincipalKind(rawValue: 2)
 
   package static let words: [UInt8: String] = [0: "service", 1: "uid", 2: "certificate", 3: "token"]
 }

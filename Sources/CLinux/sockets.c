@@ -1,8 +1,11 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +34,40 @@ int ch_bind_unix(const char *path) {
   if (descriptor < 0) return -1;
   // The file's mode is the descriptor's: nobody can connect before the caller widens it.
   if (fchmod(descriptor, 0) != 0 || bind(descriptor, (struct sockaddr *)&address, sizeof(address)) != 0) {
+    int error = errno;
+    close(descriptor);
+    errno = error;
+    return -1;
+  }
+  return descriptor;
+}
+
+static int set(int descriptor, int level, int name, int value) {
+  return setsockopt(descriptor, level, name, &value, sizeof value);
+}
+
+// Accepted sockets have these from the one they were accepted at.
+static int settle_tcp(int descriptor) {
+  return set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1) == 0 && set(descriptor, IPPROTO_TCP, TCP_NODELAY, 1) == 0 &&
+         set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1) == 0 && set(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, 10) == 0 &&
+         set(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, 5) == 0 && set(descriptor, IPPROTO_TCP, TCP_KEEPCNT, 3) == 0 &&
+         set(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, 25000) == 0;
+}
+
+int ch_bind_tcp(const char *host, uint16_t port, int is_ipv6) {
+  struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
+  struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+  void *place = is_ipv6 ? (void *)&six.sin6_addr : (void *)&four.sin_addr;
+  if (inet_pton(is_ipv6 ? AF_INET6 : AF_INET, host, place) != 1) {
+    errno = EINVAL;
+    return -1;
+  }
+  int descriptor = socket(is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return -1;
+  const struct sockaddr *address = is_ipv6 ? (struct sockaddr *)&six : (struct sockaddr *)&four;
+  socklen_t count = is_ipv6 ? sizeof six : sizeof four;
+  if ((is_ipv6 && set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 1) != 0) || !settle_tcp(descriptor) ||
+      bind(descriptor, address, count) != 0) {
     int error = errno;
     close(descriptor);
     errno = error;

@@ -45,6 +45,10 @@ package struct ConfigurationError: Error, Equatable, Sendable {
     /// `owner` is the key that names the directory.
     case socketAmong(key: String, owner: String)
     case account(String)
+    case address(key: String, String)
+    case sameAddress(key: String, other: String)
+    /// Nobody could be known there.
+    case noTLS(key: String)
 
     case principal(String)
     case pattern(key: String, String)

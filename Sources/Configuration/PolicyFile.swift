@@ -47,7 +47,8 @@ package enum PolicyFile {
     return try fields.texts(key) ?? []
   }
 
-  /// A principal as a policy spells it, for other places where people name one: `uid:1000`, `group:staff`.
+  /// A principal as a policy spells it, for other places where people name one: `uid:1000`, `group:staff`,
+  /// `spiffe://acme.example/billing`.
   package static func principal(_ text: String, _ accounts: AccountNames) throws(ConfigurationError) -> PrincipalPattern {
     do throws(Fault) { return try principal(text, nil, accounts) } catch { throw error.error(in: "the principal") }
   }
@@ -66,6 +67,7 @@ package enum PolicyFile {
     case "group":
       guard let gid = accounts.gid(ofGroup: parts[1]) else { throw Fault(line, .account(text)) }
       return .gid(gid)
+    case "spiffe", "dns": if let name = CertificateName(text) { return .certificate(name) }
     default: break
     }
     throw Fault(line, .principal(text))

@@ -41,7 +41,12 @@ extension ConfigurationError.Problem {
       "'\(key)' is in the directory of '\(owner)', which is for nothing else: give sockets a directory of their own"
     case .account(let name):
       "\(name) is not in /etc/passwd or /etc/group: name another, or give the number (uid:N, gid:N)"
-    case .principal(let text): "'\(text)' is no principal: write uid:N, user:NAME, gid:N or group:NAME"
+    case .address(let key, let text):
+      "'\(text)' is no address for '\(key)': write a number and a port, such as \"127.0.0.1:7443\" or \"[::1]:7443\""
+    case .sameAddress(let key, let other): "'\(key)' and '\(other)' are one address: give each its own"
+    case .noTLS(let key):
+      "'\(key)' is missing: over TCP nobody is known without a certificate, so name certificate, key and client-ca"
+    case .principal(let text): "'\(text)' is no principal: write uid:N, user:NAME, gid:N, group:NAME, spiffe://DOMAIN/PATH or dns:NAME"
     case .pattern(let key, let text):
       "'\(text)' is no pattern for '\(key)': write a name, the beginning of one with *, or \"*\""
     case .outsideRole(let permission, let role):

@@ -60,6 +60,37 @@ package struct ServiceConfiguration: Equatable, Sendable {
     }
   }
 
+  /// A door on TCP, with TLS.
+  package struct Listener: Equatable, Sendable {
+    package let address: ListenAddress
+    package let tls: TLSFiles
+
+    package init(address: ListenAddress, tls: TLSFiles) {
+      self.address = address
+      self.tls = tls
+    }
+  }
+
+  /// All in PEM but the last.
+  package struct TLSFiles: Equatable, Sendable {
+    /// The service's own, then those between it and its CA.
+    package let certificate: String
+    package let key: String
+    /// The CAs whose clients may come.
+    package let clientCA: String
+    /// Fingerprints of certificates that are not taken any more.
+    package let revoked: String?
+
+    package init(certificate: String, key: String, clientCA: String, revoked: String? = nil) {
+      self.certificate = certificate
+      self.key = key
+      self.clientCA = clientCA
+      self.revoked = revoked
+    }
+
+    package var paths: [String] { [certificate, key, clientCA] + (revoked.map { [$0] } ?? []) }
+  }
+
   /// What may be missing that protects secrets in memory.
   package enum Allowance: String, CaseIterable, Sendable {
     case unlockedMemory = "unlocked-memory"
@@ -77,6 +108,9 @@ package struct ServiceConfiguration: Equatable, Sendable {
   package let adminSocket: Socket
   /// nil: there is no HTTP door.
   package let httpSocket: Socket?
+  /// The same doors on TCP; nil: there is none.
+  package let dataTCP: Listener?
+  package let httpTCP: Listener?
   package let eventLoops: Int
   /// Opened keys that each event loop keeps.
   package let keysAtHand: Int
@@ -89,6 +123,11 @@ package struct ServiceConfiguration: Equatable, Sendable {
 
   /// Of all doors.
   package var sockets: [Socket] { [dataSocket, adminSocket] + (httpSocket.map { [$0] } ?? []) }
+
+  /// Of all doors on TCP, with their keys in the file.
+  package var listeners: [(name: String, listener: Listener)] {
+    [("data-tcp", dataTCP), ("http-tcp", httpTCP)].compactMap { name, one in one.map { (name, $0) } }
+  }
 
   /// The directory that the keyring must lie apart from.
   package var storeDirectory: String {

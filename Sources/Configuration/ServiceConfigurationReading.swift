@@ -3,8 +3,8 @@ internal import Foundation
 
 extension ServiceConfiguration {
   private static let keys = [
-    "version", "keyring", "store", "log", "policy", "data-socket", "admin-socket", "http-socket",
-    "event-loops",
+    "version", "keyring", "store", "log", "policy", "data-socket", "admin-socket", "http-socket", "data-tcp",
+    "http-tcp", "event-loops",
     "keys-at-hand",
     "connections-max", "connections-per-user-max", "allow", "insecure-example-keys",
   ]
@@ -38,10 +38,14 @@ extension ServiceConfiguration {
         throw Fault(try fields.required(key).line, .socketAmong(key: key + ".path", owner: owner))
       }
     }
+    let (dataTCP, httpTCP) = (try listener(fields, "data-tcp", file), try listener(fields, "http-tcp", file))
+    if let dataTCP, let httpTCP, dataTCP.address == httpTCP.address {
+      throw Fault(try fields.required("http-tcp").line, .sameAddress(key: "http-tcp.listen", other: "data-tcp.listen"))
+    }
     let connections = try fields.number("connections-max", in: Limits.connectionsMaxRange, default: 1024)
     return ServiceConfiguration(
       keyring: keyring, store: store, log: log, policy: try path(fields, "policy", file), dataSocket: data,
-      adminSocket: admin, httpSocket: http,
+      adminSocket: admin, httpSocket: http, dataTCP: dataTCP, httpTCP: httpTCP,
       eventLoops: Int(try fields.number("event-loops", in: Limits.eventLoopsRange, default: 1)),
       keysAtHand: Int(try fields.number("keys-at-hand", in: Limits.keysAtHandRange, default: 2000)),
       connectionsMax: Int(connections),
@@ -142,6 +146,23 @@ extension ServiceConfiguration {
         try socket.required("path").line, .socketPath(key: socket.name("path"), byteCount: path.utf8.count))
     }
     return Socket(path: path, mode: try mode(socket, standard), gid: try group(socket, accounts))
+  }
+
+  /// nil: there is no such door.
+  private static func listener(_ fields: Fields, _ key: String, _ file: String) throws(Fault) -> Listener? {
+    guard let value = fields.optional(key) else { return nil }
+    let listener = try Fields(value, of: key, known: ["listen", "tls"])
+    let text = try listener.text("listen")
+    guard let address = ListenAddress(text) else {
+      throw Fault(try listener.required("listen").line, .address(key: listener.name("listen"), text))
+    }
+    guard let inner = listener.optional("tls") else { throw Fault(value.line, .noTLS(key: listener.name("tls"))) }
+    let tls = try Fields(inner, of: listener.name("tls"), known: ["certificate", "key", "client-ca", "revoked"])
+    return Listener(
+      address: address,
+      tls: TLSFiles(
+        certificate: try path(tls, "certificate", file), key: try path(tls, "key", file),
+        clientCA: try path(tls, "client-ca", file), revoked: try optionalPath(tls, "revoked", file)))
   }
 
   private static func mode(_ socket: Fields, _ standard: UInt32?) throws(Fault) -> UInt32 {

@@ -30,23 +30,26 @@ package struct DescriptorBudget: Equatable, Sendable {
 
   package let data: Int
   package let admin: Int
-  /// 0 where there is no such door.
+  /// 0 where there can be no such door.
   package let http: Int
 
   /// The fewest descriptors that a service can be run with.
-  package static func descriptorsMin(eventLoops: Int, hasHTTP: Bool = false) -> Int {
-    reserve + reservePerLoop * eventLoops + (hasHTTP ? 3 : 2) * connectionsMin
+  ///
+  /// Doors on TCP, `tcp` of them, have as many again for handshakes under way.
+  package static func descriptorsMin(eventLoops: Int, hasHTTP: Bool = false, tcp: Int = 0) -> Int {
+    reserve + reservePerLoop * eventLoops + ((hasHTTP ? 3 : 2) + tcp) * connectionsMin + tcp * TLSGate.handshakesMax
   }
 
-  /// `wanted` for each door where that fits, else less, of which an eighth is the admin door's; data and HTTP door share
-  /// alike. nil: there are too few descriptors.
-  package init?(descriptors: Int, connectionsMax wanted: Int, eventLoops: Int, hasHTTP: Bool = false) {
-    guard descriptors >= Self.descriptorsMin(eventLoops: eventLoops, hasHTTP: hasHTTP) else { return nil }
-    let left = descriptors - Self.reserve - Self.reservePerLoop * eventLoops
+  /// `wanted` for each door where that fits, else less, of which an eighth is the admin door's; the others share alike.
+  /// `data` and `http` are for each door of the kind, on TCP too. nil: there are too few descriptors.
+  package init?(descriptors: Int, connectionsMax wanted: Int, eventLoops: Int, hasHTTP: Bool = false, tcp: Int = 0) {
+    guard descriptors >= Self.descriptorsMin(eventLoops: eventLoops, hasHTTP: hasHTTP, tcp: tcp) else { return nil }
+    let left = descriptors - Self.reserve - Self.reservePerLoop * eventLoops - tcp * TLSGate.handshakesMax
     let adminShare = max(Self.connectionsMin, left / 8)
     let callers = max(left - wanted, left - adminShare)
-    data = min(wanted, hasHTTP ? (callers + 1) / 2 : callers)
-    http = hasHTTP ? min(wanted, callers - data) : 0
-    admin = min(wanted, left - data - http)
+    let doors = (hasHTTP ? 2 : 1) + tcp
+    data = min(wanted, callers / doors)
+    http = hasHTTP || tcp > 0 ? data : 0
+    admin = min(wanted, left - data * doors)
   }
 }

@@ -2,13 +2,14 @@ internal import ChatelaineAccessPolicy
 internal import ChatelaineAuditTrail
 internal import ChatelaineKeyService
 internal import ChatelaineSocketBuffers
+internal import ChatelaineTLS
 internal import ChatelaineVocabulary
 internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 internal import Synchronization
 
-/// Accepts the connections of one door: asks the kernel who calls, holds them against the bounds, seats them at a
+/// Accepts the connections of one door: asks the kernel or TLS who calls, holds them against the bounds, seats them at a
 /// desk.
 struct Entrance<Kind: DoorConnection>: Sendable {
   struct Seat {
@@ -25,13 +26,16 @@ struct Entrance<Kind: DoorConnection>: Sendable {
   let door: Door
   let limits: DoorLimits
   let count: DoorCount
+  /// What stands before it where it is on TCP.
+  var gate: TLSGate?
   let room: @Sendable (any EventLoop) -> DoorRoom
   /// Gives a connection the desk that answers it.
   let settle: @Sendable (Seat) -> Void
 
   /// Serves a bound socket.
   func listen(on socket: CInt, _ group: MultiThreadedEventLoopGroup) -> EventLoopFuture<any Channel> {
-    ServerBootstrap(group: group)
+    let readMax = gate == nil ? FrameBuffer.readBytesMax : TLSHandler.readBytesMax
+    return ServerBootstrap(group: group)
       .serverChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           try channel.pipeline.syncOperations.addHandler(AcceptPause())
@@ -42,12 +46,13 @@ struct Entrance<Kind: DoorConnection>: Sendable {
       .childChannelOption(.maxMessagesPerRead, value: 1)
       .childChannelOption(
         .recvAllocator,
-        value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16384, maximum: FrameBuffer.readBytesMax))
+        value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 16384, maximum: readMax))
       .childChannelOption(
         .writeBufferWaterMark, value: .init(low: limits.unreadBytesMax / 2, high: limits.unreadBytesMax)
       )
       .childChannelInitializer { channel in
-        Peer.of(channel).flatMapThrowing { peer in try seat(peer, channel) }
+        if let gate { return channel.eventLoop.makeCompletedFuture { try ask(channel, gate) } }
+        return Peer.of(channel).flatMapThrowing { peer in try seat(peer, channel) }
       }
       .withBoundSocket(socket)
       .map { channel in
@@ -57,10 +62,42 @@ struct Entrance<Kind: DoorConnection>: Sendable {
       }
   }
 
+  /// Has TLS ask who it is before anything else is heard.
+  private func ask(_ channel: any Channel, _ gate: TLSGate) throws {
+    let room = room(channel.eventLoop)
+    guard let address = channel.remoteAddress, let host = address.ipAddress, let port = address.port else {
+      throw ChannelError.eof
+    }
+    let source = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
+    let refuse = { (why: String) in
+      count.turnedAway()
+      gate.refused(from: source, because: why)
+      var nobody = Caller(door: door, principalKind: .certificate, principal: [])
+      nobody.source = Array(source.utf8)
+      room.refusals.add(.malformed, nobody)
+    }
+    guard let place = gate.enter(from: host), let session = TLSSession(place.context) else {
+      refuse("too many handshakes are under way")
+      throw ChannelError.eof
+    }
+    let handler = TLSHandler(
+      session, place, deadlineMilliseconds: limits.frameDeadlineMilliseconds,
+      seat: { peer, channel in
+        try seat(Peer(principal: Principal(certificate: peer.names), pid: 0, source: Array(source.utf8)), channel)
+      }, refuse: refuse)
+    room.enter(handler)
+    let bound = NIOLoopBound((room: room, handler: handler, place: place), eventLoop: channel.eventLoop)
+    channel.closeFuture.whenComplete { _ in
+      bound.value.place.leave()
+      bound.value.room.leave(bound.value.handler)
+    }
+    try channel.pipeline.syncOperations.addHandler(handler)
+  }
+
   private func seat(_ peer: Peer?, _ channel: any Channel) throws {
     guard let peer else { throw ChannelError.eof }
     let connection = Kind(limits: limits)
-    guard let number = count.enter(peer.principal.uid) else { return turnAway(peer, channel, connection) }
+    guard let number = count.enter(peer.principal) else { return turnAway(peer, channel, connection) }
     let room = room(channel.eventLoop)
     let caller = caller(peer, number)
     let count = count
@@ -73,7 +110,7 @@ struct Entrance<Kind: DoorConnection>: Sendable {
     room.enter(connection)
     let bound = NIOLoopBound((room, connection), eventLoop: channel.eventLoop)
     channel.closeFuture.whenComplete { _ in
-      count.leave(peer.principal.uid)
+      count.leave(peer.principal)
       bound.value.0.leave(bound.value.1)
     }
   }
@@ -87,12 +124,14 @@ struct Entrance<Kind: DoorConnection>: Sendable {
   }
 
   private func caller(_ peer: Peer, _ number: UInt64) -> Caller {
+    let (principal, isUser) = (peer.principal, peer.principal.names.isEmpty)
     var caller = Caller(
-      door: door, principalKind: .uid, principal: peer.principal.text, grants: service.grants(to: peer.principal))
+      door: door, principalKind: isUser ? .uid : .certificate, principal: service.policy.text(of: principal),
+      grants: service.grants(to: principal))
     caller.peerPID = peer.pid
-    caller.peerUID = peer.principal.uid
+    caller.peerUID = isUser ? principal.uid : 0
     caller.connection = number
-    caller.source = peer.unit
+    caller.source = peer.source
     return caller
   }
 }
@@ -114,7 +153,7 @@ private final class AcceptPause: ChannelInboundHandler {
 final class DoorCount: Sendable {
   private struct State {
     var total = 0
-    var byUser: [UInt32: Int] = [:]
+    var byCaller: [[UInt8]: Int] = [:]
     var numbers: UInt64 = 0
     var turnedAway: UInt64 = 0
   }
@@ -125,21 +164,23 @@ final class DoorCount: Sendable {
   init(_ limits: DoorLimits) { self.limits = limits }
 
   /// The new connection's number, or nil where there are too many.
-  func enter(_ uid: UInt32) -> UInt64? {
-    state.withLock { state in
-      let mine = state.byUser[uid, default: 0]
+  func enter(_ principal: Principal) -> UInt64? {
+    let caller = principal.text
+    return state.withLock { state in
+      let mine = state.byCaller[caller, default: 0]
       guard state.total < limits.connectionsMax, mine < limits.connectionsPerCallerMax else { return nil }
       state.total += 1
-      state.byUser[uid] = mine + 1
+      state.byCaller[caller] = mine + 1
       state.numbers += 1
       return state.numbers
     }
   }
 
-  func leave(_ uid: UInt32) {
+  func leave(_ principal: Principal) {
+    let caller = principal.text
     state.withLock { state in
       state.total -= 1
-      state.byUser[uid] = state.byUser[uid].flatMap { $0 > 1 ? $0 - 1 : nil }
+      state.byCaller[caller] = state.byCaller[caller].flatMap { $0 > 1 ? $0 - 1 : nil }
     }
   }
 
@@ -159,6 +200,7 @@ final class DoorRoom {
   let data: DataLoop
   let refusals: RefusalTally
   private var connections: [ObjectIdentifier: any DoorConnection] = [:]
+  private var certified: [ObjectIdentifier: TLSHandler] = [:]
 
   init(_ data: DataLoop, on eventLoop: any EventLoop) {
     self.data = data
@@ -170,8 +212,22 @@ final class DoorRoom {
   func enter(_ connection: any DoorConnection) { connections[ObjectIdentifier(connection)] = connection }
   func leave(_ connection: any DoorConnection) { connections[ObjectIdentifier(connection)] = nil }
 
+  /// Of TCP: from before its certificate is seen.
+  func enter(_ handler: TLSHandler) { certified[ObjectIdentifier(handler)] = handler }
+  func leave(_ handler: TLSHandler) { certified[ObjectIdentifier(handler)] = nil }
+
+  /// Closes the connections whose certificates are not taken any more, whatever they are about; their number.
+  func closeRevoked() -> Int {
+    let revoked = certified.values.filter(\.isRevoked)
+    for handler in revoked { handler.closeNow() }
+    return revoked.count
+  }
+
   /// Takes no further request; each connection closes with its last reply.
-  func finish() { for connection in Array(connections.values) { connection.finish() } }
+  func finish() {
+    for handler in certified.values.filter(\.isShakingHands) { handler.closeNow() }
+    for connection in Array(connections.values) { connection.finish() }
+  }
 
   func closeNow() {
     for connection in Array(connections.values) { connection.closeNow() }

@@ -12,6 +12,7 @@ package enum DoorError: Error, Equatable, Sendable {
   /// Of those that the service manager passed.
   case noListener(descriptor: Int32)
   case strayListener(String)
+  case address(String, errno: Int32)
 
   package var sentence: String {
     switch self {
@@ -25,6 +26,9 @@ package enum DoorError: Error, Equatable, Sendable {
       "Descriptor \(descriptor) from the service manager is no Unix stream socket that listens at a path: mend its unit."
     case .strayListener(let path):
       "The service manager listens at \(path), which is no socket of the configuration: make ListenStream= and its path the same."
+    case .address(let text, EADDRINUSE): "Another program listens at \(text): stop it, or choose another port."
+    case .address(let text, let errno):
+      "Nothing can listen at \(text) (bind failed: \(unsafe String(cString: ch_error_text(errno)))): name an address of this machine, and a port above 1023."
     case .failed(let path, let call, let errno):
       "The socket \(path) cannot be opened (\(call) failed: \(unsafe String(cString: ch_error_text(errno)))): check the directory and its owner."
     }

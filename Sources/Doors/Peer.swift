@@ -5,12 +5,13 @@ internal import ChatelaineVocabulary
 internal import Glibc
 internal import NIOCore
 
-/// Who is at the other end of a Unix socket, as the kernel says.
+/// Who is at the other end of a socket, as the kernel says of a Unix socket and TLS of any other.
 package struct Peer: Sendable {
   package let principal: Principal
+  /// 0 where it is on another machine.
   package let pid: UInt32
-  /// The peer's cgroup or systemd unit, where the kernel lets us be sure of it; else empty.
-  package let unit: [UInt8]
+  /// The peer's cgroup or systemd unit, where the kernel lets us be sure of it, else empty; its address on TCP.
+  package let source: [UInt8]
 
   /// Asks the kernel. nil where the socket has no peer.
   static func of(_ channel: any Channel) -> EventLoopFuture<Peer?> {
@@ -23,7 +24,7 @@ package struct Peer: Sendable {
       let unit = unit(of: credentials.pid, handle: handle)
       return Peer(
         principal: Principal(uid: credentials.uid, gid: credentials.gid), pid: UInt32(max(0, credentials.pid)),
-        unit: unit)
+        source: unit)
     }
   }
 

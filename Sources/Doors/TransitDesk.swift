@@ -176,7 +176,7 @@ final class TransitDesk {
       output.append(text: "{\"accessor\":\"\",\"creation_time\":0,\"creation_ttl\":0,\"display_name\":")
       TransitReply.append(string: String(decoding: caller.principal, as: UTF8.self), to: &output)
       output.append(text: ",\"entity_id\":\"\",\"expire_time\":null,\"explicit_max_ttl\":0,\"id\":\"\",\"meta\":null,")
-      output.append(text: "\"num_uses\":0,\"orphan\":true,\"path\":\"auth/unix\",\"policies\":[],\"renewable\":false,")
+      output.append(text: "\"num_uses\":0,\"orphan\":true,\"path\":\"auth/\(caller.principalKind == .uid ? "unix" : "cert")\",\"policies\":[],\"renewable\":false,")
       output.append(text: "\"ttl\":0,\"type\":\"service\"}")
     }
   }

@@ -23,12 +23,24 @@ package struct Failure: Error {
     case let error as Failure: self = error
     case let error as KeyringError: self.init(error.exitStatus, error.sentence)
     case let error as SigningKeyError: self.init(error.exitStatus, error.sentence)
+    case let error as SecretFileError: self.init(error.exitStatus, error.sentence)
     case let error as PassphraseError: self.init(error.exitStatus, error.sentence)
     case let error as HardeningError: self.init(.configuration, error.sentence)
     case let error as ConfigurationError: self.init(error.exitStatus, printable(error.sentence))
     case let error as LogError: self.init(error.exitStatus, error.sentence)
     case let error as StartError: self.init(error.exitStatus, error.printed)
     default: return nil
+    }
+  }
+}
+
+extension SecretFileError {
+  fileprivate var exitStatus: ExitStatus {
+    switch problem {
+    case .missing: .noInput
+    case .symlink, .notARegularFile, .owner, .mode: .noPermission
+    case .size: .configuration
+    case .unreadable(let errno): ExitStatus(readingFailedWith: errno)
     }
   }
 }

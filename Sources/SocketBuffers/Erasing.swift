@@ -13,6 +13,11 @@ extension ByteBuffer {
     }
   }
 
+  /// Lends the readable bytes.
+  package func withReadableSpan<Result>(_ body: (Span<UInt8>) -> Result) -> Result {
+    unsafe withUnsafeReadableBytes { bytes in body(unsafe Span(_unsafeElements: bytes.assumingMemoryBound(to: UInt8.self))) }
+  }
+
   /// Appends what `fill` writes into `count` bytes' room, in place.
   package mutating func append(roomFor count: Int, _ fill: (inout OutputRawSpan) -> Void) {
     unsafe writeWithUnsafeMutableBytes(minimumWritableBytes: count) { room in

@@ -55,7 +55,7 @@ struct PolicyExplain: ParsableCommand {
 
   @OptionGroup var policy: PolicyFileArgument
 
-  @Option(help: "uid:N or user:NAME, who asks.")
+  @Option(help: "uid:N or user:NAME, who asks; or a name of their certificate, spiffe://… or dns:NAME.")
   var principal: String
 
   @Option(help: "gid:N or group:NAME, their primary group; without it, the one that /etc/passwd names.")
@@ -91,15 +91,19 @@ private struct PolicyQuestion {
   let key: KeyName?
 
   init(_ asked: PolicyExplain, _ accounts: AccountNames) throws {
-    guard case .uid(let uid) = try? PolicyFile.principal(asked.principal, accounts) else {
-      throw Failure(.usage, "--principal names who asks: uid:N, or user:NAME of /etc/passwd; a group goes to --group")
+    switch try? PolicyFile.principal(asked.principal, accounts) {
+    case .uid(let uid): principal = Principal(uid: uid, gid: try Self.group(of: uid, asked.group, accounts))
+    case .certificate(let name): principal = Principal(certificate: [name])
+    default:
+      throw Failure(
+        .usage,
+        "--principal names who asks: uid:N, user:NAME of /etc/passwd, spiffe://… or dns:NAME; a group goes to --group")
     }
     guard let permission = Permission(rawValue: asked.operation) else {
       let words = Permission.allCases.map(\.rawValue).joined(separator: ", ")
       throw Failure(.usage, "--operation: there is no '\(printable(asked.operation))'; there are: \(words)")
     }
     guard asked.key == nil || asked.tenant == nil else { throw Failure(.usage, "--key names the tenant already") }
-    principal = Principal(uid: uid, gid: try Self.group(of: uid, asked.group, accounts))
     self.permission = permission
     tenant = try Self.name(asked.key?.tenant ?? asked.tenant) { try TenantID($0) }
     key = try Self.name(asked.key?.key) { try KeyName($0) }
@@ -123,6 +127,7 @@ private struct PolicyQuestion {
   }
 
   var about: String {
+    if let name = principal.names.first { return name.text }
     let group = principal.gid == .max ? "" : ", gid:\(principal.gid)"
     return "uid:\(principal.uid)\(group)"
   }

@@ -7,6 +7,7 @@ internal import ChatelaineDoors
 internal import ChatelaineExits
 internal import ChatelaineHardening
 internal import ChatelaineKeyService
+internal import ChatelaineTLS
 internal import ChatelaineVocabulary
 internal import Glibc
 
@@ -21,6 +22,11 @@ extension Chatelained {
     print(
       "policy   \(policy.rules.count) rules\(policy.combinedRoles ? ", roles may be combined: for trying things out" : "")"
     )
+    let contexts = try readTLS(settings)
+    for (name, listener) in settings.listeners {
+      let days = (contexts[name]?.secondsLeft ?? 0) / 86_400
+      print("\(name) \(listener.address.text), its certificate ends in \(days) days")
+    }
     let found = try openKeyring(settings)
     let heads = try headSettings(settings)
     let storage: FileStorage

@@ -5,14 +5,14 @@ internal import Glibc
 
 /// Raises the process's limit of open files as far as it may, and gives what each door may have of it.
 func descriptorBudget(_ settings: ServiceConfiguration) throws(Failure) -> DescriptorBudget {
-  let descriptors = raiseDescriptorLimit()
+  let (descriptors, hasHTTP, tcp) = (raiseDescriptorLimit(), settings.httpSocket != nil, settings.listeners.count)
   if let budget = DescriptorBudget(
     descriptors: descriptors, connectionsMax: settings.connectionsMax, eventLoops: settings.eventLoops,
-    hasHTTP: settings.httpSocket != nil)
+    hasHTTP: hasHTTP, tcp: tcp)
   {
     return budget
   }
-  let least = DescriptorBudget.descriptorsMin(eventLoops: settings.eventLoops, hasHTTP: settings.httpSocket != nil)
+  let least = DescriptorBudget.descriptorsMin(eventLoops: settings.eventLoops, hasHTTP: hasHTTP, tcp: tcp)
   throw Failure(
     .configuration,
     "The process may open \(descriptors) files and needs \(least): raise RLIMIT_NOFILE (LimitNOFILE=, ulimit -Hn).")
@@ -32,8 +32,8 @@ private func raiseDescriptorLimit() -> Int {
 extension DescriptorBudget {
   /// Where the doors have less than the configuration says.
   func sentence(_ settings: ServiceConfiguration) -> String? {
-    guard min(data, admin, settings.httpSocket == nil ? data : http) < settings.connectionsMax else { return nil }
-    let third = settings.httpSocket == nil ? "" : "the HTTP door \(http), "
+    guard min(data, admin) < settings.connectionsMax else { return nil }
+    let third = http == 0 ? "" : "the HTTP door \(http), "
     return "connections-max is \(settings.connectionsMax), and RLIMIT_NOFILE lets the data door have \(data), \(third)"
       + "the admin door \(admin): raise it (LimitNOFILE=, ulimit -Hn), or lower connections-max."
   }

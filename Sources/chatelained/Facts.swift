@@ -15,6 +15,8 @@ final class Facts: Sendable {
   private let facts: Mutex<StatusFacts>
   /// Why the policy's file was not taken at the last reload; nil where it was.
   private let policyRefusal = Mutex<String?>(nil)
+  /// The same of what doors on TCP are made of.
+  private let tlsRefusal = Mutex<String?>(nil)
   private let service: KeyService
   private let logDirectory: FilePlace
 
@@ -40,9 +42,16 @@ final class Facts: Sendable {
     policyRefusal.withLock { $0 = warning }
   }
 
+  func noteTLS(refusedBecause sentence: String?) {
+    let time = LogClock.system.wall().rfc3339
+    let warning = sentence.map { "The certificates in force are not the files', which were refused at \(time): \($0)" }
+    tlsRefusal.withLock { $0 = warning }
+  }
+
   func now() -> StatusFacts {
     var facts = facts.withLock { $0 }
     if let refusal = policyRefusal.withLock({ $0 }) { facts.warnings.append(refusal) }
+    if let refusal = tlsRefusal.withLock({ $0 }) { facts.warnings.append(refusal) }
     let head = service.logHead
     facts.diskFreeBytes = Self.freeBytes(logDirectory.path)
     if let gone = goneFromPlace(head) { facts.warnings.append(gone) }

@@ -29,6 +29,7 @@ extension Chatelained {
     let (policy, policyFile) = try readPolicy(settings)
     let found = try openKeyring(settings)
     let heads = try headSettings(settings)
+    let tcp = try bindListeners(settings, readTLS(settings))
     let signals = Signals()
     // why: before the first thread, for Landlock binds those that come after it.
     var measures = measures + [confineFiles(settings, found)]
@@ -42,7 +43,7 @@ extension Chatelained {
     let doors: Doors
     do {
       doors = try Doors.open(
-        service, data: data, admin: admin, http: http, eventLoops: settings.eventLoops,
+        service, data: data, admin: admin, http: http, tcp: tcp, eventLoops: settings.eventLoops,
         keysAtHandMax: settings.keysAtHand, limits: DoorLimits(settings, connectionsMax: budget.data),
         adminLimits: DoorLimits(settings, connectionsMax: budget.admin),
         httpLimits: DoorLimits(settings, connectionsMax: budget.http), softwareVersion: Self.version, passed: passed
@@ -59,7 +60,8 @@ extension Chatelained {
     }
     if let bound = budget.sentence(settings) { tellOperator("connections bounded", [("why", bound)]) }
     let places = [("data", settings.dataSocket.path), ("admin", settings.adminSocket.path)]
-    tellOperator("serving", places + (http.map { [("http", $0.path)] } ?? []))
+    let listeners = settings.listeners.map { ($0.name, $0.listener.address.text) }
+    tellOperator("serving", places + (http.map { [("http", $0.path)] } ?? []) + listeners)
     var (faults, looks) = ([MasterFileFault](), 0)
     signals.forEachUntilStop(every: 5) {
       ch_give_back(Self.freedBytesKept)
@@ -67,6 +69,7 @@ extension Chatelained {
       if looks.isMultiple(of: 12) { tellMasterFiles(service, since: &faults) }
     } reload: {
       reloadPolicy(settings, service, facts)
+      reloadTLS(settings, doors, facts)
     }
     stop(service, doors)
   }
@@ -80,7 +83,9 @@ extension Chatelained {
 
   func confineFiles(_ settings: ServiceConfiguration, _ keyring: KeyringContents) -> Measure {
     let writable = ([settings.store] + settings.sockets.map(\.path)).map(directoryAbove)
-    let readable = [directoryAbove(settings.policy), settings.keyring.directory, "/etc", "/usr", "/lib", "/lib64", "/proc"]
+    let system = ["/etc", "/usr", "/lib", "/lib64", "/proc"]
+    let tls = Set(settings.listeners.flatMap(\.listener.tls.paths).map(directoryAbove)).sorted()
+    let readable = [directoryAbove(settings.policy), settings.keyring.directory] + tls + system
     return Hardening.confineFiles(
       writable: writable + [settings.log.directory] + (settings.log.anchor.map { [directoryAbove($0)] } ?? []),
       addable: makesVersions(settings, keyring) ? [settings.keyring.directory] : [], readable: readable)
@@ -206,12 +211,12 @@ func checkSockets(_ sockets: [DoorSocket], asking: Bool) throws(Failure) {
 }
 
 extension Failure {
-  fileprivate init(_ error: DoorError) {
+  init(_ error: DoorError) {
     let status: ExitStatus =
       switch error {
       case .pathTooLong, .noListener, .strayListener: .configuration
-      case .inUse, .notKnownStale: .busy
-      case .notASocket, .failed: .cannotCreate
+      case .inUse, .notKnownStale, .address(_, EADDRINUSE): .busy
+      case .notASocket, .failed, .address: .cannotCreate
       }
     self.init(status, printable(error.sentence))
   }

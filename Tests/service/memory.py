@@ -19,6 +19,7 @@ import threading
 import time
 
 from canaries import Scan, canary
+from certified import CertifiedHouse, RawWeb
 from house import Checks, House, binary
 from transit import SETTINGS, Raw, b64, post
 from wire import DATA, Data, context_fields, field, fields
@@ -35,7 +36,10 @@ class Watched:
 
     def __init__(self, house):
         self.house, self.pid = house, house.process.pid
-        self.admin, self.data, self.http = house.admin(), house.data(), Raw(house)
+        self.admin, self.data, self.http = house.admin(), house.data(), self.raw()
+
+    def raw(self):
+        return Raw(self.house)
 
     def frame(self, method, message, stream=1, timeout_ns=None):
         request = field(1, DATA) + field(2, method) + field(3, message)
@@ -133,7 +137,7 @@ def http_calls(watched, suite, count):
     watched.scan("HTTP refused for a member that is none, " + name, **secrets)
     issued = http_call(watched, tenant + "/datakey/plaintext/k", {})
     watched.scan("HTTP data key, " + name, key=base64.b64decode(issued.data["plaintext"]), base64=issued.data["plaintext"].encode())
-    raw, whole = Raw(watched.house), post(tenant + "/encrypt/k", json.dumps({"plaintext": b64(secret)}).encode())
+    raw, whole = watched.raw(), post(tenant + "/encrypt/k", json.dumps({"plaintext": b64(secret)}).encode())
     raw.send(whole[:-9])
     time.sleep(0.05)
     raw.close()
@@ -329,6 +333,57 @@ def own_keys(watched):
     return let_go
 
 
+class SealedHouse(CertifiedHouse):
+    """Its callers come over TCP with TLS."""
+
+    def data(self, **options):
+        return self.sealed(self.caller, **options)
+
+
+class OverTLS(Watched):
+    def raw(self):
+        return RawWeb(self.house, self.house.caller)
+
+    def scan(self, what, **secrets):
+        return super().scan("TLS: " + what, **secrets)
+
+
+def over_tls(example):
+    """libssl's own buffers keep nothing either; and replies that wait for a caller are sealed already."""
+    with SealedHouse(start=False, example=example) as house:
+        name = "spiffe://acme.example/caller"
+        house.caller = house.clients.issue(spiffe=[name])
+        with open(house.path("policy.yaml"), "a") as policy:
+            policy.write("""  - name: over-tls
+    role: application
+    principals: ["%s"]
+    tenants: ["*"]
+    keys: ["*"]
+    operations: ["*"]
+""" % name)
+        house.start()
+        watched = OverTLS(house)
+        keys_made(watched)
+        for count in (1024, 1 << 20):
+            plain_calls(watched, 1, count)
+            http_calls(watched, 1, count)
+            cut(watched, count)
+        data_keys(watched, 1)
+        secret = canary(256 << 10)
+        envelope, lazy = watched.data.encrypt("t1", "k", secret)[1], house.data()
+        sender = threading.Thread(target=send_all, args=(lazy, envelope))
+        sender.start()
+        until = time.monotonic() + 30
+        while Scan(watched.pid, {"reply": secret}).count("reply") and time.monotonic() < until:
+            time.sleep(0.1)
+        watched.scan("replies that nobody reads", reply=secret)
+        lazy.socket.shutdown(socket.SHUT_RDWR)
+        sender.join()
+        lazy.close()
+        house.revoke(house.caller[0])
+        watched.scan("connections closed, their certificate revoked", reply=secret)
+
+
 def in_each_loop(example):
     """A tenant key is held once by each event loop that used it, and no longer than the loop has room."""
     import custody
@@ -448,6 +503,7 @@ def main():
             unlogged(watched)
             unread(watched)
             under_load(watched)
+            over_tls(example)
         gone = None
         if custody_is_known():
             gone = own_keys(watched)

@@ -122,6 +122,12 @@ class Connection:
     def close(self):
         self.socket.close()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
 
 def context_fields(context):
     return b"".join(field(4, field(1, key) + field(2, value)) for key, value in (context or {}).items())

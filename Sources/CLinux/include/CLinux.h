@@ -137,6 +137,10 @@ enum { CH_SO_PEERPIDFD = 77 };
 
 /// A Unix socket bound to a path that is not there yet, which nobody can connect to until its mode is set.
 int ch_bind_unix(const char *path);
+
+/// A TCP socket bound to a numeric address, non-blocking; what is accepted at it says at once what it has to say
+/// (TCP_NODELAY) and is closed when its other end has not been heard of for 25 seconds.
+int ch_bind_tcp(const char *host, uint16_t port, int is_ipv6);
 /// What is at a socket's path: 0 nothing, or a socket that nobody answers; 1 a socket that answers; 2 something
 /// else; 3 with errno a socket of which neither is known; -1 with errno. Without `asks` nobody connects: any socket is 0.
 int ch_unix_socket_state(const char *path, int asks);
