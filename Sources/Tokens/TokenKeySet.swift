@@ -63,8 +63,9 @@ package struct TokenKeySet: Sendable {
       while try reader.nextElement(bytes) {
         number += 1
         guard number <= Limits.tokenKeysMax else {
-          fault = .tooManyKeys
-          throw .malformed
+          fault = fault ?? .tooManyKeys
+          try reader.skip(bytes)
+          continue
         }
         var key = JSONWebKey()
         try key.read(&reader, &bytes)
