@@ -17,6 +17,7 @@ import PackageDescription
 //   hall      KeyService         one file a use case; ties store, log and keyring together
 //   rooms     AccessPolicy       who may do what: a principal's grants; no I/O, no clock
 //             Configuration      the operator's files: bytes to values, errors with their line
+//             Tokens             JWTs, static tokens, sets of keys: verified, remembered; no I/O, no clock
 //             Envelopes          seal and open bytes under a key; no I/O, no clock
 //             AuditTrail         entries, frames, tree, verification; no I/O, no clock, no secret
 //   annexes   KeyStore (SQLite)  AuditLog (segment files, the one writer)  Custody (the keyring)
@@ -131,7 +132,8 @@ let package = Package(
     room(
       "Primitives", knows: ["CLibcrypto", "CLibsodium", "CPrimitives", "CLinux", "SecretMemory", "Vocabulary"]),
     room("AccessPolicy", knows: ["Vocabulary"]),
-    room("Configuration", knows: ["AccessPolicy", "Vocabulary"], uses: [yams]),
+    room("Tokens", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
+    room("Configuration", knows: ["AccessPolicy", "Primitives", "Tokens", "Vocabulary"], uses: [yams]),
     room("Envelopes", knows: ["Primitives", "SecretMemory", "Vocabulary"]),
     room("AuditTrail", knows: ["Primitives", "Vocabulary"]),
     room("Custody", knows: ["CLinux", "Primitives", "SecretMemory", "Vocabulary"]),
@@ -142,7 +144,7 @@ let package = Package(
       "KeyService",
       knows: [
         "AccessPolicy", "AuditLog", "AuditTrail", "Custody", "Envelopes", "KeyStore", "Primitives", "SecretMemory",
-        "Vocabulary",
+        "Tokens", "Vocabulary",
       ]),
     room(
       "Exits",
@@ -154,7 +156,7 @@ let package = Package(
       "Doors",
       knows: [
         "AccessPolicy", "AuditLog", "AuditTrail", "CLinux", "Custody", "Envelopes", "Hardening", "KeyService", "KeyStore", "Messages",
-        "Primitives", "SecretMemory", "SocketBuffers", "TLS", "Transit", "Vocabulary", "Wire",
+        "Primitives", "SecretMemory", "SocketBuffers", "TLS", "Tokens", "Transit", "Vocabulary", "Wire",
       ],
       uses: [protobuf, nio, http, sockets]),
     .target(
@@ -171,13 +173,13 @@ let package = Package(
       "chatelaine",
       knows: [
         "AccessPolicy", "AdminClient", "AuditLog", "AuditTrail", "CLinux", "ChatelaineClient", "Configuration", "Custody", "Envelopes", "Exits",
-        "Hardening", "KeyService", "Messages", "Outside", "Primitives", "SecretMemory", "Vocabulary",
+        "Hardening", "KeyService", "Messages", "Outside", "Primitives", "SecretMemory", "Tokens", "Vocabulary",
       ], uses: [arguments]),
     tool(
       "chatelained",
       knows: [
         "AccessPolicy", "AuditLog", "AuditTrail", "CLinux", "Configuration", "Custody", "Doors", "Exits", "Hardening", "KeyService", "KeyStore",
-        "SecretMemory", "TLS", "Vocabulary",
+        "SecretMemory", "TLS", "Tokens", "Vocabulary",
       ], uses: [arguments]),
     room("Measures"),
     tool(
@@ -215,7 +217,8 @@ let package = Package(
     tests("Outside", knows: ["Outside", "Primitives", "SecretMemory", "Vocabulary"]),
     tests("TLS", knows: ["AccessPolicy", "TLS", "Vocabulary"]),
     tests("AccessPolicy", knows: ["AccessPolicy", "Vocabulary"]),
-    tests("Configuration", knows: ["AccessPolicy", "Configuration", "TestSupport", "Vocabulary"], uses: [yams]),
+    tests("Tokens", knows: ["Primitives", "TestSupport", "Tokens", "Vocabulary"]),
+    tests("Configuration", knows: ["AccessPolicy", "Configuration", "TestSupport", "Tokens", "Vocabulary"], uses: [yams]),
     tests("SecretMemory", knows: ["CLinux", "TestSupport", "SecretMemory"]),
     tool("hardening-probe", knows: ["Hardening", "SecretMemory"], path: "Tests/HardeningProbe"),
     tests("Hardening", knows: ["Hardening", "hardening-probe"]),
@@ -246,6 +249,6 @@ if Context.environment["CHATELAINE_FUZZ"] != nil {
   package.targets.append(
     .executableTarget(
       name: "chatelaine-fuzz",
-      dependencies: ["AccessPolicy", "AuditTrail", "Configuration", "Custody", "Envelopes", "Primitives", "SecretMemory", "Transit", "Vocabulary"].map(target),
+      dependencies: ["AccessPolicy", "AuditTrail", "Configuration", "Custody", "Envelopes", "Primitives", "SecretMemory", "Tokens", "Transit", "Vocabulary"].map(target),
       path: "Tests/Fuzz", swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
 }

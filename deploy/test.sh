@@ -112,6 +112,7 @@ run "service: every method" Tests/service/smoke.py
 run "service: an exact entry for every call" Tests/service/exact.py
 run "service: the HTTP door, and Vault's own client at it" Tests/service/http-door.py
 run "service: both doors on TCP with TLS" Tests/service/tls.py
+run "service: tokens of requests" Tests/service/tokens.py
 run "service: receipts, warnings, passed sockets" Tests/service/doors.py
 run "service: what is kept back, and what is told" Tests/service/reserves.py
 run "service: what does not belong together" Tests/service/swaps.py

@@ -26,14 +26,19 @@ package struct AccessPolicy: Sendable, Equatable {
     combinedRoles = false
   }
 
-  /// What concerns one principal: made once a connection, and again when the policy changed.
+  /// What concerns one principal: made once a connection, and again when the policy changed. What a token adds or fulfils is
+  /// decided for each request: `Grants.shown`.
   ///
   /// Somebody whose uid and group come to different roles has none of them, unless roles may be combined.
   package func grants(to principal: Principal) -> Grants {
-    let concerned = rules.filter { rule in rule.principals.contains { $0.matches(principal) } }
-    let roles = Set(concerned.map(\.role))
-    guard combinedRoles || roles.count < 2 else { return .conflicting }
-    return Grants(concerned)
+    Grants(rules, of: principal, combinedRoles: combinedRoles)
+  }
+
+  /// The rules that are about somebody, with the token that they carry or without one.
+  func rules(about principal: Principal, _ bearer: Bearer?) -> [PolicyRule] {
+    rules.filter { rule in
+      rule.principals.contains { pattern in pattern.matches(principal) || bearer.map { pattern.matches($0) } ?? false }
+    }
   }
 
   /// What the log shows of who asks: of a certificate's names the first that a rule is about, else its first.

@@ -115,7 +115,7 @@ public final class ChatelaineConnection: Sendable {
       service: Array(service.utf8), method: Array(method.utf8), payloadByteCount: payload.count,
       requestID: options.requestID
     ) { output in output.append(payload) }
-    return try await perform(outgoing, timeout: options.timeout) { bytes, range in
+    return try await perform(outgoing, timeout: options.timeout, token: options.token) { bytes, range in
       bytes.extracting(range).copied()
     }
   }
@@ -126,6 +126,15 @@ public final class ChatelaineConnection: Sendable {
   func timeout(_ call: CallOptions) -> Duration { min(call.timeout ?? options.timeout, Self.timeoutMax) }
 
   func perform<Value: Sendable>(
+    _ outgoing: Outgoing, timeout: Duration?, token given: AccessToken? = nil, read: @escaping Call<Value>.Reader
+  ) async throws(ClientError) -> Value {
+    var outgoing = outgoing
+    outgoing.token = given
+    if given == nil, let token = options.token { outgoing.token = try await token() }
+    return try await send(outgoing, timeout: timeout, read: read)
+  }
+
+  private func send<Value: Sendable>(
     _ outgoing: Outgoing, timeout: Duration?, read: @escaping Call<Value>.Reader
   ) async throws(ClientError) -> Value {
     guard outgoing.fits else {

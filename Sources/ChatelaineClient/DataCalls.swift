@@ -114,7 +114,7 @@ extension ChatelaineConnection {
     read: @escaping @Sendable (KeyReply, Span<UInt8>) throws(MalformedBytes) -> Value
   ) async throws(ClientError) -> Reply<Value> {
     let method = request.method
-    return try await perform(request.outgoing, timeout: request.timeout) {
+    return try await perform(request.outgoing, timeout: request.timeout, token: request.token) {
       bytes, range throws(MalformedBytes) in
       let reply = try KeyReply(method, bytes, in: range)
       guard let receipt = reply.receipt else { throw MalformedBytes() }

@@ -7,6 +7,7 @@ struct DataRequest: Sendable {
   let method: KeyMethod
   let outgoing: Outgoing
   let timeout: Duration?
+  let token: AccessToken?
 
   init(
     _ method: KeyMethod, _ tenant: String, _ key: String?, _ items: [BatchItem], _ options: CallOptions,
@@ -23,6 +24,7 @@ struct DataRequest: Sendable {
       attribution: try WireAttribution(options), wrappedOnly: wrappedOnly, isWrappedDataKey: isWrappedDataKey)
     self.method = method
     timeout = options.timeout
+    token = options.token
     outgoing = Outgoing(
       service: KeyMethod.service, method: method.bytes,
       payloadByteCount: writer.byteCount(bodies: items.map(\.bytes.count)), requestID: options.requestID

@@ -80,7 +80,7 @@ extension ChatelaineConnection {
       service: LogMethod.service, method: call.method.bytes, payloadByteCount: payload.count,
       requestID: options.requestID
     ) { $0.append(payload) }
-    return try await perform(outgoing, timeout: options.timeout) { bytes, range throws(MalformedBytes) in
+    return try await perform(outgoing, timeout: options.timeout, token: options.token) { bytes, range throws(MalformedBytes) in
       try LogReply(bytes, in: range)
     }
   }

@@ -21,12 +21,33 @@ public struct ConnectionOptions: Sendable {
   public var inFlightMax = 256
   /// How long a call may take where it says nothing else, its wait for a turn included; a day at most.
   public var timeout = Duration.seconds(10)
+  /// Asked for a token before each call that brings none of its own; nil: calls go without. It is best to keep the token, and to
+  /// fetch another before it ends: the service verifies one once. What it throws, the call fails with.
+  public var token: (@Sendable () async throws(ClientError) -> AccessToken)?
 
   /// The defaults.
   public init() {}
 }
 
-/// What a call may say besides what is to be done. None of it is secret: all of it stands in the log.
+/// A token that says for which tenants, and perhaps for whom, a call is made: a JWT, or a static token of the service. It is a
+/// secret, never printed, and never in the service's log.
+public struct AccessToken: Sendable, CustomStringConvertible, CustomReflectable {
+  let bytes: [UInt8]
+
+  /// A token's characters, without `Bearer`: 1 to 8,192 of printable ASCII, or nil.
+  public init?(_ bytes: [UInt8]) {
+    guard (1...Limits.tokenBytesMax).contains(bytes.count), bytes.allSatisfy({ (0x21...0x7e).contains($0) }) else { return nil }
+    self.bytes = bytes
+  }
+
+  /// Nothing of the token.
+  public var description: String { "AccessToken" }
+
+  /// Nothing of the token.
+  public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// What a call may say besides what is to be done. None of it is secret but the token: all else stands in the log.
 public struct CallOptions: Sendable {
   /// Names the call, so that its entry is found by it; without one, the library draws one for each call. Every error
   /// of a call that was sent names it.
@@ -37,14 +58,19 @@ public struct CallOptions: Sendable {
   public var purpose = ""
   /// How long the call may take; nil: as long as the connection's options say.
   public var timeout: Duration?
+  /// For which tenants the call is made; nil: the connection's options say it.
+  public var token: AccessToken?
 
   /// What a call says of itself.
-  public init(requestID: RequestID? = nil, actor: String = "", purpose: String = "", timeout: Duration? = nil)
-  {
+  public init(
+    requestID: RequestID? = nil, actor: String = "", purpose: String = "", timeout: Duration? = nil,
+    token: AccessToken? = nil
+  ) {
     self.requestID = requestID
     self.actor = actor
     self.purpose = purpose
     self.timeout = timeout
+    self.token = token
   }
 
   /// With a request id: the caller's, or a fresh one.

@@ -10,13 +10,25 @@ struct Outgoing: Sendable {
   let method: [UInt8]
   let payloadByteCount: Int
   var requestID: RequestID?
+  var token: AccessToken?
   /// Writes exactly `payloadByteCount` bytes.
   let write: @Sendable (inout OutputRawSpan) -> Void
+
+  init(
+    service: [UInt8], method: [UInt8], payloadByteCount: Int, requestID: RequestID?,
+    write: @escaping @Sendable (inout OutputRawSpan) -> Void
+  ) {
+    self.service = service
+    self.method = method
+    self.payloadByteCount = payloadByteCount
+    self.requestID = requestID
+    self.write = write
+  }
 
   private func messageByteCount(_ timeout: UInt64) -> Int {
     TtrpcRequest.byteCount(
       service: service.span, method: method.span, payloadByteCount: payloadByteCount,
-      timeoutNanoseconds: timeout)
+      timeoutNanoseconds: timeout, tokenByteCount: token?.bytes.count)
   }
 
   /// Whether one frame can carry it, with any timeout.
@@ -28,6 +40,7 @@ struct Outgoing: Sendable {
     var buffer = ByteBufferAllocator().buffer(capacity: TtrpcFrame.headerByteCount + count)
     buffer.append(roomFor: TtrpcFrame.headerByteCount + count) { output in
       TtrpcFrame(.request, stream: stream, byteCount: count).append(to: &output)
+      if let token { TtrpcRequest.append(token: token.bytes.span, to: &output) }
       TtrpcRequest.appendHead(
         service: service.span, method: method.span, payloadByteCount: payloadByteCount,
         timeoutNanoseconds: timeoutNanoseconds, to: &output)

@@ -1,4 +1,5 @@
 package import ChatelaineAccessPolicy
+package import ChatelaineTokens
 
 /// Why a file of configuration is refused: which file, which line, what, and how to mend it.
 package struct ConfigurationError: Error, Equatable, Sendable {
@@ -52,7 +53,18 @@ package struct ConfigurationError: Error, Equatable, Sendable {
 
     case principal(String)
     case pattern(key: String, String)
+    case tokenName(String)
+    case noToken(String, nearest: String?)
     case outsideRole(Permission, Role)
+    case tenant(String)
+    case claim(String)
+    case hash
+    case time(String)
+    case tokensTwice(String)
+    case tooMany(key: String, limit: Int)
+    case keySet(TokenKeySetFault)
+    /// It holds a secret, and group or others may read it.
+    case secretReadable
     case policy(PolicyError)
   }
 

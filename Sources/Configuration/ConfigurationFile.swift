@@ -44,6 +44,13 @@ package enum ConfigurationFile {
     guard mode & 0o022 == 0, isOwned else { throw Fault(nil, .notYours).error(in: path) }
   }
 
+  /// Whether nobody but its owner may read the file.
+  static func isOwnersAlone(_ path: String) throws(ConfigurationError) -> Bool {
+    let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    let facts = try reading(path) { try FileManager.default.attributesOfItem(atPath: target) }
+    return ((facts[.posixPermissions] as? NSNumber)?.uintValue ?? 0o777) & 0o077 == 0
+  }
+
   /// What a path in a file means: relative ones begin at the file's directory.
   static func resolve(_ path: String, besides file: String) -> String {
     guard path.utf8.first != UInt8(ascii: "/") else { return path }

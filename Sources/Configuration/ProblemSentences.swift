@@ -1,4 +1,5 @@
 internal import ChatelaineAccessPolicy
+internal import ChatelaineTokens
 
 extension ConfigurationError.Problem {
   /// What is wrong and how to mend it.
@@ -46,7 +47,21 @@ extension ConfigurationError.Problem {
     case .sameAddress(let key, let other): "'\(key)' and '\(other)' are one address: give each its own"
     case .noTLS(let key):
       "'\(key)' is missing: over TCP nobody is known without a certificate, so name certificate, key and client-ca"
-    case .principal(let text): "'\(text)' is no principal: write uid:N, user:NAME, gid:N, group:NAME, spiffe://DOMAIN/PATH or dns:NAME"
+    case .principal(let text): "'\(text)' is no principal: write uid:N, user:NAME, gid:N, group:NAME, spiffe://DOMAIN/PATH, dns:NAME, token:NAME or token:NAME/SUBJECT"
+    case .tokenName(let text): "'\(text)' is no name of a token: 1 to 64 of a-z 0-9 . _ -, and a letter or digit first"
+    case .noToken(let name, let nearest):
+      "the tokens' file has no issuer and no static token '\(name)': "
+        + (nearest.map { "did you mean '\($0)'?" } ?? "name one, and 'tokens' in the configuration")
+    case .tenant(let text): "'\(text)' is no tenant: 1 to 64 of a-z 0-9 . _ -, and a letter or digit first; no pattern"
+    case .claim(let text):
+      "'\(text)' cannot be the claim that names tenants: a name of its own, of 1 to 128 printable ASCII characters, such as tenant"
+    case .hash: "'sha256' is the hash of a token, 64 hexadecimal digits: 'chatelaine token create' prints it"
+    case .time(let text): "'\(text)' is no time: write it as 2027-01-31T00:00:00Z"
+    case .tokensTwice(let what): "\(what) stands in the file already: each token has one meaning"
+    case .tooMany(let key, let limit): "'\(key)' has 1 to \(limit) values"
+    case .keySet(let fault): fault.sentence
+    case .secretReadable:
+      "the file holds a secret ('kty': 'oct'), and others may read it: let its owner alone do so (chmod 600)"
     case .pattern(let key, let text):
       "'\(text)' is no pattern for '\(key)': write a name, the beginning of one with *, or \"*\""
     case .outsideRole(let permission, let role):

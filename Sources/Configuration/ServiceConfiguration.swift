@@ -104,6 +104,8 @@ package struct ServiceConfiguration: Equatable, Sendable {
   package let store: String
   package let log: Log
   package let policy: String
+  /// The file of tokens; nil: none is looked at.
+  package let tokens: String?
   package let dataSocket: Socket
   package let adminSocket: Socket
   /// nil: there is no HTTP door.

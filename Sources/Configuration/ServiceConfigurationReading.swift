@@ -3,7 +3,7 @@ internal import Foundation
 
 extension ServiceConfiguration {
   private static let keys = [
-    "version", "keyring", "store", "log", "policy", "data-socket", "admin-socket", "http-socket", "data-tcp",
+    "version", "keyring", "store", "log", "policy", "tokens", "data-socket", "admin-socket", "http-socket", "data-tcp",
     "http-tcp", "event-loops",
     "keys-at-hand",
     "connections-max", "connections-per-user-max", "allow", "insecure-example-keys",
@@ -44,8 +44,9 @@ extension ServiceConfiguration {
     }
     let connections = try fields.number("connections-max", in: Limits.connectionsMaxRange, default: 1024)
     return ServiceConfiguration(
-      keyring: keyring, store: store, log: log, policy: try path(fields, "policy", file), dataSocket: data,
-      adminSocket: admin, httpSocket: http, dataTCP: dataTCP, httpTCP: httpTCP,
+      keyring: keyring, store: store, log: log, policy: try path(fields, "policy", file),
+      tokens: try optionalPath(fields, "tokens", file), dataSocket: data, adminSocket: admin, httpSocket: http,
+      dataTCP: dataTCP, httpTCP: httpTCP,
       eventLoops: Int(try fields.number("event-loops", in: Limits.eventLoopsRange, default: 1)),
       keysAtHand: Int(try fields.number("keys-at-hand", in: Limits.keysAtHandRange, default: 2000)),
       connectionsMax: Int(connections),

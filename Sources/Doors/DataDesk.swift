@@ -4,6 +4,7 @@ internal import ChatelaineKeyService
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
 internal import ChatelaineSocketBuffers
+internal import ChatelaineTokens
 internal import ChatelaineVocabulary
 internal import ChatelaineWire
 internal import NIOCore
@@ -15,10 +16,8 @@ final class DataDesk: Desk {
   private let proofs: ProofCalls
   private let logs: LogCalls
   private unowned let connection: Connection
-  private let peer: Peer
-  private var caller: Caller
-  /// Of the grants; 0 has them asked for at the first call.
-  private var policyEpoch: UInt64 = 0
+  private var visitor: Visitor
+  private var caller: Caller { visitor.caller }
   /// How often the call under way has waited for keys: others may push them out again before it has all.
   private var loads = 0
   private static let loadsMax = 16
@@ -36,13 +35,14 @@ final class DataDesk: Desk {
     self.loop = loop
     self.proofs = ProofCalls(proofs, connection)
     self.connection = connection
-    self.peer = peer
-    self.caller = caller
+    visitor = Visitor(caller, peer.principal)
   }
 
   func closed() { loop.worked() }
 
   func take(_ call: Call, _ bytes: Span<UInt8>) -> Taken {
+    let token = call.request.authorization.map { loop.judge(authorization: bytes.extracting($0)) }
+    visitor.show(token ?? .none, to: loop.service)
     guard bytes.extracting(call.request.service).equals(KeyMethod.service),
       let method = KeyMethod(bytes.extracting(call.request.method))
     else { return takeQuestion(call, bytes) }
@@ -51,7 +51,6 @@ final class DataDesk: Desk {
     }
     do throws(CallFault) {
       let keyCall = try KeyCall(method, bytes, in: call.request.payload)
-      refreshGrants()
       guard loads < Self.loadsMax else {
         loads = 0
         return refuse(call, .busy, "The keys of this call do not stay at hand: send fewer keys at once.", .busy)
@@ -64,7 +63,7 @@ final class DataDesk: Desk {
 
   /// What uses no key: a question about the log, or nothing that this door has.
   private func takeQuestion(_ call: Call, _ bytes: Span<UInt8>) -> Taken {
-    if logs.take(call, bytes) { return .taken }
+    if logs.take(call, bytes, by: caller) { return .taken }
     guard bytes.extracting(call.request.service).equals(KeyMethod.service),
       let method = ProofMethod(bytes.extracting(call.request.method))
     else { return refuse(call, .notFound, "This door has no such method.", .noSuchMethod) }
@@ -79,14 +78,6 @@ final class DataDesk: Desk {
     connection.refuse(WireStatus(code, sentence, requestID: id), stream: call.stream)
     connection.noteRefusal(kind)
     return .taken
-  }
-
-  /// What the policy says is asked for anew once it changed.
-  private func refreshGrants() {
-    let epoch = loop.service.policyEpoch
-    guard epoch != policyEpoch else { return }
-    policyEpoch = epoch
-    caller.grants = loop.service.grants(to: peer.principal)
   }
 
   func turnEnded() {

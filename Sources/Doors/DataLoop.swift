@@ -2,6 +2,7 @@ internal import ChatelaineAuditLog
 internal import ChatelaineAuditTrail
 internal import ChatelaineKeyService
 internal import ChatelaineSocketBuffers
+internal import ChatelaineTokens
 internal import ChatelaineVocabulary
 internal import NIOCore
 internal import NIOPosix
@@ -15,6 +16,9 @@ final class DataLoop {
   let service: KeyService
   /// For the HTTP door's base64.
   let scratch = Scratch()
+  private let tokens: TokensAtHand
+  /// Of the tokens at hand.
+  private var tokensEpoch: UInt64 = 0
   private let eventLoop: any EventLoop
   private let loaders: NIOThreadPool
   private let arrivals: Arrivals
@@ -30,6 +34,7 @@ final class DataLoop {
     eventLoop.preconditionInEventLoop()
     path = try DataPath(service, keysAtHandMax: keysAtHandMax)
     self.service = service
+    tokens = TokensAtHand(service.tokens)
     self.eventLoop = eventLoop
     self.loaders = loaders
     arrivals = Arrivals(eventLoop)
@@ -37,6 +42,33 @@ final class DataLoop {
     self.link = link
     arrivals.loop.withLock { $0 = NIOLoopBound(self, eventLoop: eventLoop) }
     service.attach(link)
+  }
+
+  /// What the value of an `authorization` is worth now; it is read where it lies.
+  func judge(authorization value: Span<UInt8>) -> ShownToken {
+    refreshTokens()
+    return tokens.judge(authorization: value, now: service.tokenSeconds())
+  }
+
+  func judge(_ credential: Credential) -> ShownToken {
+    switch credential {
+    case .none: return .none
+    case .authorization(let value): return judge(authorization: value.span)
+    case .token(let token):
+      refreshTokens()
+      return tokens.judge(token.span, now: service.tokenSeconds())
+    case .several:
+      refreshTokens()
+      return tokens.isOn ? .bad(.scheme) : .none
+    }
+  }
+
+  /// Every token that was verified is forgotten once policy or tokens changed.
+  private func refreshTokens() {
+    let epoch = service.policyEpoch
+    guard epoch != tokensEpoch else { return }
+    tokensEpoch = epoch
+    tokens.take(service.tokens)
   }
 
   /// After the last connection is closed.

@@ -8,6 +8,8 @@ internal import NIOCore
 struct HTTPRequest {
   let call: TransitCall
   let tags: RequestTags
+  /// A secret, in ordinary memory until the request is answered: freeing wipes it.
+  let credential: Credential
   /// Of the body, where the call's ranges lie.
   let byteCount: Int
 }
@@ -274,7 +276,7 @@ final class HTTPConnection: ChannelInboundHandler, DoorConnection {
       }
       if let fault { throw fault }
       guard let call else { preconditionFailure("parsed above") }
-      return ask(HTTPRequest(call: call, tags: tags, byteCount: count))
+      return ask(HTTPRequest(call: call, tags: tags, credential: head.credential, byteCount: count))
     } catch {
       frames.drop(count)
       desk.refuse(error)

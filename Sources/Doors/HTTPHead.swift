@@ -46,6 +46,7 @@ struct HTTPHead {
   private(set) var requestID: String?
   private(set) var actor: String?
   private(set) var purpose: String?
+  private(set) var credential = Credential.none
   /// Vault's clients ask for a wrapped reply by it.
   private(set) var asksForWrapping = false
 
@@ -59,6 +60,8 @@ struct HTTPHead {
         guard isSame(value, "100-continue") else { throw .expectation }
         expectsContinue = head.version == .http1_1
       case 7 where isSame(name, "upgrade"): isUpgrade = true
+      case 13 where isSame(name, "authorization"): Self.take(&credential, .authorization(Array(value.utf8)))
+      case 13 where isSame(name, "x-vault-token"): if !value.isEmpty { Self.take(&credential, .token(Array(value.utf8))) }
       case 14 where isSame(name, "content-length"): length = Int(value) ?? .max
       case 16 where isSame(name, "x-vault-wrap-ttl"): asksForWrapping = true
       case 17 where isSame(name, "transfer-encoding"):
@@ -76,6 +79,10 @@ struct HTTPHead {
     guard !isChunked || length == nil else { throw .framing }
     guard length ?? 0 <= HTTPConnection.bodyBytesMax else { throw .tooLong }
     body = isChunked ? .chunks : .bytes(length ?? 0)
+  }
+
+  private static func take(_ credential: inout Credential, _ given: Credential) {
+    if case .none = credential { credential = given } else { credential = .several }
   }
 
   private static func set(_ field: inout String?, _ value: String) throws(Fault) {

@@ -38,7 +38,7 @@ final class KeyActs: Sendable {
     thread.runIfActive(eventLoop: eventLoop) { [self] in
       // why: as the policy is when the act runs, not when it was queued.
       var asker = caller
-      asker.grants = service.grants(to: principal)
+      asker.grants = service.grants(to: principal, of: caller)
       return act(call, tags, by: asker)
     }.whenComplete { result in
       if case .success(let done) = result { answer(done) } else { answer(.stopping) }

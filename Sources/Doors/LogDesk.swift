@@ -59,7 +59,7 @@ final class LogDesk: Sendable {
       if let deadline, deadline <= .now() { return Answer.late }
       // why: as the policy is when the call runs, not when it was queued.
       var asker = caller
-      asker.grants = service.grants(to: principal)
+      asker.grants = service.grants(to: principal, of: caller)
       return service.answer(call, by: asker, stream)
     }.always { _ in self.waiting.withLock { $0.leave(principal.uid) } }
   }
@@ -105,8 +105,9 @@ final class LogCalls {
     (self.desk, self.connection, self.peer, self.caller) = (desk, connection, peer, caller)
   }
 
-  /// False where the call is of another service, or of no method of this one.
-  func take(_ call: Call, _ bytes: Span<UInt8>) -> Bool {
+  /// False where the call is of another service, or of no method of this one. `caller` is who carries the call's token, where tokens
+  /// are looked at.
+  func take(_ call: Call, _ bytes: Span<UInt8>, by caller: Caller? = nil) -> Bool {
     guard bytes.extracting(call.request.service).equals(LogMethod.service),
       let method = LogMethod(bytes.extracting(call.request.method))
     else { return false }
@@ -114,12 +115,12 @@ final class LogCalls {
       let asked = try LogCall(method, bytes, in: call.request.payload)
       // why: what names no filter is no call, and is counted with the others.
       try asked.check()
-      ask(asked, call)
+      ask(asked, call, by: caller ?? self.caller)
     } catch { refuse(WireStatus(error, requestID: RequestTags().requestID), call.stream, UnnotedRefusal(error)) }
     return true
   }
 
-  private func ask(_ asked: LogCall, _ call: Call) {
+  private func ask(_ asked: LogCall, _ call: Call, by caller: Caller) {
     guard let eventLoop = connection.eventLoop else { return }
     let answer = isUnderWay ? nil : desk.ask(
       asked, of: peer.principal, by: caller, stream: call.stream, before: call.deadline, on: eventLoop)

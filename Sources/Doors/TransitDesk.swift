@@ -6,6 +6,7 @@ internal import ChatelaineKeyService
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
 internal import ChatelaineSocketBuffers
+internal import ChatelaineTokens
 internal import ChatelaineTransit
 internal import ChatelaineVocabulary
 internal import NIOCore
@@ -17,9 +18,8 @@ final class TransitDesk {
   private let acts: KeyActs
   private unowned let connection: HTTPConnection
   private let peer: Peer
-  private(set) var caller: Caller
-  /// Of the grants; 0 has them asked for at the first call.
-  private var policyEpoch: UInt64 = 0
+  private var visitor: Visitor
+  var caller: Caller { visitor.caller }
   /// How often the call under way has waited for keys: others may push them out again before it has all.
   private var loads = 0
   private static let loadsMax = 16
@@ -29,7 +29,7 @@ final class TransitDesk {
     self.acts = acts
     self.connection = connection
     self.peer = peer
-    self.caller = caller
+    visitor = Visitor(caller, peer.principal)
   }
 
   /// What a use of keys comes to.
@@ -43,7 +43,7 @@ final class TransitDesk {
   func drawIdentifier() -> Identifier { loop.path.drawIdentifier() }
 
   func take(_ request: HTTPRequest, _ bytes: Span<UInt8>) -> Taken {
-    refreshGrants()
+    visitor.show(loop.judge(request.credential), to: loop.service)
     switch request.call.route.endpoint {
     case .encrypt, .decrypt, .rewrap, .dataKey: return useKeys(request, bytes)
     case .createKey, .readKey, .listKeys, .rotateKey, .configureKey: act(request)
@@ -67,14 +67,6 @@ final class TransitDesk {
   private func refuse(_ code: ErrorCode, _ sentence: String, _ kind: UnnotedRefusal) {
     connection.answer(HTTPReply(code, sentence, drawIdentifier(), isLast: connection.isLast))
     connection.noteRefusal(kind)
-  }
-
-  /// What the policy says is asked for anew once it changed.
-  private func refreshGrants() {
-    let epoch = loop.service.policyEpoch
-    guard epoch != policyEpoch else { return }
-    policyEpoch = epoch
-    caller.grants = loop.service.grants(to: peer.principal)
   }
 
   // MARK: Uses of keys
@@ -170,14 +162,24 @@ final class TransitDesk {
     }
   }
 
-  /// Whom the kernel says the caller is. There is no token, so none is shown.
+  /// Whom the kernel says the caller is, or the name that a token has here, its tenants, and for how many seconds it is good. The token
+  /// itself is never shown. One that is none is answered like everything that it is shown for.
   private func lookUpSelf(_ request: HTTPRequest) -> HTTPReply {
-    reply(request, room: 512) { output in
+    guard let shown = ShownToken.Facts(caller, now: loop.service.tokenSeconds()) else {
+      let refusal = ServiceError.notFound
+      return HTTPReply(refusal.code, refusal.publicSentence, request.tags.requestID, isLast: connection.isLast)
+    }
+    return reply(request, room: 2048 + Limits.tokenTenantsMax * (Limits.nameLengthMax + 1)) { output in
       output.append(text: "{\"accessor\":\"\",\"creation_time\":0,\"creation_ttl\":0,\"display_name\":")
-      TransitReply.append(string: String(decoding: caller.principal, as: UTF8.self), to: &output)
-      output.append(text: ",\"entity_id\":\"\",\"expire_time\":null,\"explicit_max_ttl\":0,\"id\":\"\",\"meta\":null,")
-      output.append(text: "\"num_uses\":0,\"orphan\":true,\"path\":\"auth/\(caller.principalKind == .uid ? "unix" : "cert")\",\"policies\":[],\"renewable\":false,")
-      output.append(text: "\"ttl\":0,\"type\":\"service\"}")
+      TransitReply.append(string: shown.name, to: &output)
+      output.append(text: ",\"entity_id\":\"\",\"expire_time\":null,\"explicit_max_ttl\":0,\"id\":\"\",\"meta\":")
+      if shown.tenants.isEmpty { output.append(text: "null") } else {
+        output.append(text: "{\"tenants\":")
+        TransitReply.append(string: shown.tenants, to: &output)
+        output.append(text: "}")
+      }
+      output.append(text: ",\"num_uses\":0,\"orphan\":true,\"path\":\"\(shown.path)\",\"policies\":[],\"renewable\":false,")
+      output.append(text: "\"ttl\":\(shown.seconds),\"type\":\"service\"}")
     }
   }
 
@@ -211,6 +213,33 @@ extension OutputRawSpan {
     for index in bytes.indices {
       append(digits[Int(bytes[index] >> 4)])
       append(digits[Int(bytes[index] & 15)])
+    }
+  }
+}
+
+extension ShownToken {
+  /// What of a caller and its token is told to it.
+  fileprivate struct Facts {
+    let name: String
+    /// With commas between them; empty without a token.
+    let tenants: String
+    let path: String
+    /// 0: it does not end, or there is none.
+    let seconds: UInt64
+
+    /// nil where the token is none.
+    init?(_ caller: Caller, now: UInt64) {
+      switch caller.token {
+      case .bad: return nil
+      case .none:
+        (name, tenants, seconds) = (String(decoding: caller.principal, as: UTF8.self), "", 0)
+        path = caller.principalKind == .certificate ? "auth/cert" : "auth/unix"
+      case .good(let token):
+        name = String(decoding: token.bearer.text, as: UTF8.self)
+        tenants = token.bearer.tenants.map(\.rawValue).joined(separator: ",")
+        path = "auth/token"
+        seconds = token.end == .max ? 0 : token.end - min(now, token.end)
+      }
     }
   }
 }

@@ -2,6 +2,7 @@ package import ChatelaineAccessPolicy
 package import ChatelaineAuditLog
 package import ChatelaineAuditTrail
 internal import ChatelainePrimitives
+package import ChatelaineTokens
 package import ChatelaineVocabulary
 internal import Synchronization
 
@@ -16,14 +17,30 @@ package struct Caller: Sendable {
   package var connection: UInt64 = 0
   /// Address or unit.
   package var source: [UInt8] = []
-  /// A door asks the policy again when `KeyService.policyEpoch` has changed.
+  /// A door asks the policy again when `KeyService.policyEpoch` has changed, and for each request with a token.
   package var grants: Grants
+  /// What came of the token of the request.
+  package private(set) var token = ShownToken.none
+  /// `KeyService.policyEpoch` when it was judged.
+  private(set) var tokenEpoch: UInt64 = 0
 
   package init(door: Door, principalKind: PrincipalKind, principal: [UInt8], grants: Grants = .none) {
     self.door = door
     self.principalKind = principalKind
     self.principal = principal
     self.grants = grants
+  }
+
+  /// Takes what came of a request's token into account: `own` is what the caller may do without one. With a token that is none it may do
+  /// nothing at all.
+  package mutating func show(_ token: ShownToken, own: Grants, epoch: UInt64) {
+    self.token = token
+    tokenEpoch = epoch
+    switch token {
+    case .none: grants = own
+    case .good(let token): grants = own.shown(token.bearer)
+    case .bad: grants = .none
+    }
   }
 
   /// The operator at a command line on this machine, whom no policy binds: what they do goes to no door.
@@ -47,6 +64,11 @@ package struct Caller: Sendable {
     entry.peerUID = peerUID
     entry.connection = connection
     entry.source = source
+    switch token {
+    case .none: break
+    case .good(let token): entry.details = [.init(.note, token.note)]
+    case .bad(let fault): entry.details = [.init(.note, Array("token-refused=\(fault.rawValue)".utf8))]
+    }
   }
 }
 
@@ -87,6 +109,18 @@ package final class NotedEntry: Sendable {
 }
 
 extension AuditEntry {
+  /// Adds details in the order that the format has; a second note is put behind the first.
+  mutating func add(_ more: [Detail]) {
+    for detail in more {
+      if detail.tag == .note, let place = details.firstIndex(where: { $0.tag == .note }) {
+        details[place].value += [UInt8(ascii: " ")] + detail.value
+      } else {
+        details.append(detail)
+      }
+    }
+    details.sort { $0.tag < $1.tag }
+  }
+
   /// The rule that decided, and the role it gave.
   mutating func note(_ grant: Grants.Grant) {
     rule = grant.rule

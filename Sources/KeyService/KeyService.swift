@@ -5,6 +5,7 @@ internal import ChatelaineCustody
 internal import ChatelaineEnvelopes
 package import ChatelaineKeyStore
 internal import ChatelainePrimitives
+internal import ChatelaineTokens
 internal import ChatelaineVocabulary
 internal import Synchronization
 
@@ -35,21 +36,24 @@ package final class KeyService: Sendable {
   let holders = KeyHolders()
   let faults: FoundFaults
   private let revocationSecondsMax: Int
-  let policies: Mutex<AccessPolicy>
+  let access: Mutex<AccessRules>
   let policyCounter = Atomic<UInt64>(1)
+  /// The latest second that a token was judged at.
+  let latestSecond = Atomic<UInt64>(0)
   /// Copies of the store's head for the data path, which takes no lock.
   private let generation: Atomic<UInt64>
   private let primaryMasterVersion: Atomic<UInt32>
 
   init(
-    store: KeyStore, log: AuditLog, logFiles: any LogStorage, masterKeys: MasterKeySet, policy: AccessPolicy, clock: LogClock,
+    store: KeyStore, log: AuditLog, logFiles: any LogStorage, masterKeys: MasterKeySet, policy: AccessPolicy,
+    tokens: TokenRules = .none, clock: LogClock,
     keyring: ServiceKeyring? = nil, heads: HeadKeeper? = nil,
     revocationSecondsMax: Int = Limits.revocationSecondsMax,
     onFault: @escaping @Sendable (FoundFault) -> Void = { _ in }
   ) {
     faults = FoundFaults(onFault)
     self.revocationSecondsMax = revocationSecondsMax
-    policies = Mutex(policy)
+    access = Mutex(AccessRules(policy: policy, tokens: tokens))
     self.store = store
     self.log = log
     masters = Mutex(masterKeys)
@@ -63,7 +67,7 @@ package final class KeyService: Sendable {
 
   var masterKeys: MasterKeySet { masters.withLock { $0 } }
 
-  /// Raised by every new policy.
+  /// Raised by every new policy, and by new tokens.
   package var policyEpoch: UInt64 { policyCounter.load(ordering: .acquiring) }
 
   /// Why no state change is taken any more.
@@ -255,7 +259,7 @@ package final class KeyService: Sendable {
     entry.keyName = subject.keyName
     entry.keyID = subject.keyID
     entry.keyVersion = subject.keyVersion
-    entry.details = subject.details
+    entry.add(subject.details)
     if let grant = subject.grant { entry.note(grant) }
     return entry
   }
@@ -264,9 +268,7 @@ package final class KeyService: Sendable {
     _ subject: Subject, _ caller: Caller, _ tags: RequestTags, _ intent: AppendedEntry
   ) -> AuditEntry {
     var entry = entry(.outcome, subject, caller, tags)
-    entry.details = (subject.details + headDetails(intent: (intent.sequence, intent.leafHash))).sorted {
-      $0.tag < $1.tag
-    }
+    entry.add(headDetails(intent: (intent.sequence, intent.leafHash)))
     return entry
   }
 

@@ -93,7 +93,7 @@ extension DataPath {
   private func rewrapped(_ entry: inout AuditEntry, to new: OpenedKey) -> Attempt {
     var writer = ByteWriter(capacity: 4)
     writer.u32(new.version)
-    entry.details = [.init(.version, writer.bytes)]
+    entry.details.append(.init(.version, writer.bytes))
     return Attempt(draft: EntryDraft(entry), failure: nil)
   }
 }

@@ -6,6 +6,7 @@ internal import ChatelaineEnvelopes
 internal import ChatelaineKeyStore
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
+package import ChatelaineTokens
 internal import ChatelaineVocabulary
 
 extension KeyService {
@@ -65,7 +66,7 @@ extension KeyService {
   package static func open(
     storePath: String, log storage: any LogStorage, options: LogOptions = LogOptions(),
     masterKeys: MasterKeySet, refusedFiles: [UInt32: KeyringError] = [:],
-    policy: AccessPolicy = .empty, policyFile: [UInt8]? = nil, clock: LogClock = .system,
+    policy: AccessPolicy = .empty, policyFile: [UInt8]? = nil, tokens: TokenRules = .none, clock: LogClock = .system,
     keyring: ServiceKeyring? = nil, heads: HeadSettings? = nil,
     revocationSecondsMax: Int = Limits.revocationSecondsMax,
     onPoisoned: @escaping @Sendable (StorageFailure) -> Void = { _ in },
@@ -91,7 +92,8 @@ extension KeyService {
       let store = try opened(examined)
       do throws(StartError) {
         let service = KeyService(
-          store: store, log: log, logFiles: storage, masterKeys: masters.usable(of: masterKeys), policy: policy, clock: clock,
+          store: store, log: log, logFiles: storage, masterKeys: masters.usable(of: masterKeys), policy: policy,
+          tokens: tokens, clock: clock,
           keyring: keyring, heads: signed?.keeper(of: log, after: examinedLog, clock),
           revocationSecondsMax: revocationSecondsMax, onFault: onFault)
         var report = StartReport(recovery: recovery)
@@ -259,7 +261,7 @@ extension KeyService {
   private func startEntry(_ policyFile: [UInt8]?) -> AuditEntry {
     var entry = serviceEntry(.serviceStart)
     if let policyFile { entry.details.append(.init(.policyHash, SHA256.hash(policyFile.span).bytes)) }
-    entry.details.sort { $0.tag < $1.tag }
+    entry.add(tokens.details)
     return entry
   }
 

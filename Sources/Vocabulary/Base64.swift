@@ -48,6 +48,48 @@ package enum Base64 {
     return bytes
   }
 
+  /// The text of RFC 7515 §2: the URL's alphabet of RFC 4648 §5, without padding.
+  package static func encodeURL(_ bytes: Span<UInt8>) -> String {
+    String(decoding: encode(bytes).utf8.filter { $0 != padding }.map(urlCharacter), as: UTF8.self)
+  }
+
+  /// What a text of `encodeURL` stands for; nil for everything else, and for bits that belong to no byte.
+  package static func decodeURL(_ text: Span<UInt8>) -> [UInt8]? {
+    guard text.count % 4 != 1 else { return nil }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(text.count * 3 / 4)
+    var (bits, bitCount) = (UInt32(0), UInt32(0))
+    for index in text.indices {
+      guard let value = urlValue(text[index]) else { return nil }
+      bits = bits << 6 | UInt32(value)
+      bitCount += 6
+      guard bitCount >= 8 else { continue }
+      bitCount -= 8
+      bytes.append(UInt8(truncatingIfNeeded: bits >> bitCount))
+    }
+    guard bits & (1 << bitCount - 1) == 0 else { return nil }
+    return bytes
+  }
+
+  private static func urlCharacter(_ character: UInt8) -> UInt8 {
+    switch character {
+    case UInt8(ascii: "+"): UInt8(ascii: "-")
+    case UInt8(ascii: "/"): UInt8(ascii: "_")
+    default: character
+    }
+  }
+
+  private static func urlValue(_ character: UInt8) -> UInt8? {
+    switch character {
+    case UInt8(ascii: "-"): return 62
+    case UInt8(ascii: "_"): return 63
+    case UInt8(ascii: "+"), UInt8(ascii: "/"): return nil
+    default:
+      let value = values[Int(character)]
+      return value < 64 ? value : nil
+    }
+  }
+
   /// Characters for so many bytes.
   package static func characterCount(_ byteCount: Int) -> Int { (byteCount + 2) / 3 * 4 }
 

@@ -55,6 +55,23 @@ package enum Limits {
   package static let policyRulesMax = 1024
   package static let policyListMax = 1024
 
+  /// A token: bytes of it, of its subject and of the id of its key, members of its claims, tenants that it names.
+  package static let tokenBytesMax = 8 << 10
+  package static let tokenSubjectBytesMax = 128
+  package static let tokenKeyIDBytesMax = 256
+  package static let tokenMembersMax = 64
+  package static let tokenTenantsMax = 64
+  /// A tokens' file: issuers, static tokens, audiences of an issuer; keys of an issuer, and bytes of their file.
+  package static let tokenIssuersMax = 64
+  package static let staticTokensMax = 1024
+  package static let tokenAudiencesMax = 16
+  package static let tokenKeysMax = 64
+  package static let keySetBytesMax = 256 << 10
+  package static let tokenLeewaySecondsRange: ClosedRange<UInt64> = 0...300
+  /// Tokens that an event loop remembers: good ones, and bad ones.
+  package static let tokensAtHandMax = 4096
+  package static let badTokensAtHandMax = 64
+
   /// A file of configuration: bytes, and values in it.
   package static let configurationBytesMax = 1 << 20
   package static let configurationValuesMax = 65_536

@@ -51,13 +51,17 @@ package struct TtrpcRequest: Equatable, Sendable {
   package let payload: Range<Int>
   /// From the caller's clock; nil where it waits for ever.
   package let timeoutNanoseconds: UInt64?
+  /// The value of the metadata `authorization`, such as `Bearer …`: a secret, which is read where it lies.
+  package let authorization: Range<Int>?
 
-  /// Parses `service = 1, method = 2, payload = 3, timeout_nano = 4, metadata = 5`; metadata, which may come more
-  /// than once, is passed over. Like the messages inside, it has no other field and none twice.
+  /// Parses `service = 1, method = 2, payload = 3, timeout_nano = 4, metadata = 5`. Metadata, a `key = 1` with a `value = 2`, may come
+  /// more than once; all but one `authorization` is passed over. Like the messages inside, it has no other field and none
+  /// twice.
   package init(_ bytes: Span<UInt8>, in range: Range<Int>) throws(CallFault) {
     let none = range.upperBound..<range.upperBound
     var (service, method, payload) = (none, none, none)
     var timeout: UInt64?
+    var authorization: Range<Int>?
     var seen = 0
     var reader = ProtobufReader(range)
     var fault: CallFault?
@@ -68,7 +72,12 @@ package struct TtrpcRequest: Equatable, Sendable {
         case 2: method = try field.bytes()
         case 3: payload = try field.bytes()
         case 4: timeout = try field.varint()
-        case 5: continue
+        case 5:
+          if let value = try Self.authorization(bytes, in: field.bytes()) {
+            if authorization != nil { fault = .duplicateField(5) }
+            authorization = value
+          }
+          continue
         default: fault = .unknownField(field.number)
         }
         if fault == nil, seen & 1 << field.number != 0 { fault = .duplicateField(field.number) }
@@ -79,17 +88,57 @@ package struct TtrpcRequest: Equatable, Sendable {
     self.service = service
     self.method = method
     self.payload = payload
+    self.authorization = authorization
     // why: int64 on the wire; zero or less is no deadline, as in ttrpc's own server.
     timeoutNanoseconds = timeout.flatMap { Int64(bitPattern: $0) > 0 ? $0 : nil }
   }
 
-  /// Bytes of a request with this payload.
+  private static let authorizationKey = Array("authorization".utf8)
+  private static let bearer = Array("Bearer ".utf8)
+
+  /// The value of one piece of metadata, where its key is `authorization`, in letters of any case; nil for any other.
+  private static func authorization(_ bytes: Span<UInt8>, in range: Range<Int>) throws(MalformedBytes) -> Range<Int>? {
+    var reader = ProtobufReader(range)
+    var isMeant = false
+    var value = range.upperBound..<range.upperBound
+    while let field = try reader.next(bytes) {
+      switch field.number {
+      case 1: isMeant = isAuthorization(bytes, try field.bytes())
+      case 2: value = try field.bytes()
+      default: break
+      }
+    }
+    return isMeant ? value : nil
+  }
+
+  private static func isAuthorization(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+    guard range.count == authorizationKey.count else { return false }
+    for (index, letter) in authorizationKey.enumerated() where bytes[range.lowerBound + index] | 0x20 != letter { return false }
+    return true
+  }
+
+  private static func metadataByteCount(tokenByteCount: Int) -> Int {
+    Protobuf.fieldByteCount(1, authorizationKey.count) + Protobuf.fieldByteCount(2, bearer.count + tokenByteCount)
+  }
+
+  /// Bytes of a request with this payload, and perhaps a token.
   package static func byteCount(
-    service: Span<UInt8>, method: Span<UInt8>, payloadByteCount: Int, timeoutNanoseconds: UInt64?
+    service: Span<UInt8>, method: Span<UInt8>, payloadByteCount: Int, timeoutNanoseconds: UInt64?,
+    tokenByteCount: Int? = nil
   ) -> Int {
     let timeout = timeoutNanoseconds.map { 1 + Protobuf.varintByteCount($0) } ?? 0
+    let metadata = tokenByteCount.map { Protobuf.fieldByteCount(5, metadataByteCount(tokenByteCount: $0)) } ?? 0
     return Protobuf.fieldByteCount(1, service.count) + Protobuf.fieldByteCount(2, method.count)
-      + Protobuf.fieldByteCount(3, payloadByteCount) + timeout
+      + Protobuf.fieldByteCount(3, payloadByteCount) + timeout + metadata
+  }
+
+  /// The metadata that carries a token, before the head.
+  package static func append(token: Span<UInt8>, to output: inout OutputRawSpan) {
+    Protobuf.append(field: 5, byteCount: metadataByteCount(tokenByteCount: token.count), to: &output)
+    Protobuf.append(field: 1, authorizationKey.span, to: &output)
+    Protobuf.append(field: 2, byteCount: bearer.count + token.count, to: &output)
+    Protobuf.append(bearer.span, to: &output)
+    Protobuf.append(token, to: &output)
   }
 
   /// Everything up to the payload's bytes, which must follow.

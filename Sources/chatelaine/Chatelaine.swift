@@ -8,7 +8,7 @@ internal import ArgumentParser
     subcommands: [
       InitCommand.self, StatusCommand.self, TenantCommand.self, KeyCommand.self, MasterCommand.self, EncryptCommand.self,
       DecryptCommand.self, RewrapCommand.self, DataKeyCommand.self, KeyringCommand.self, SigningKeyCommand.self,
-      EnvelopeCommand.self, PolicyCommand.self, AuditCommand.self,
+      EnvelopeCommand.self, PolicyCommand.self, TokenCommand.self, AuditCommand.self,
     ])
 
   static func main() { runClosedUp() }

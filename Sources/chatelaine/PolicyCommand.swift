@@ -3,6 +3,7 @@ internal import ChatelaineAccessPolicy
 internal import ChatelaineConfiguration
 internal import ChatelaineCustody
 internal import ChatelaineExits
+internal import ChatelaineTokens
 internal import ChatelaineVocabulary
 
 /// `chatelaine policy`: what a policy says, before the service is told to take it.
@@ -20,9 +21,13 @@ struct PolicyFileArgument: ParsableArguments {
   @Argument(help: "The policy's file.")
   var file: String
 
+  @Option(help: ArgumentHelp("The tokens' file, for the names that rules give to tokens.", valueName: "file"))
+  var tokens: String?
+
   func parsed(_ accounts: AccountNames) throws -> AccessPolicy {
     let bytes = try ConfigurationFile.read(file, of: .anyone)
-    return try PolicyFile.parse(bytes, file: file, accounts: accounts)
+    let names = try tokens.map { try TokensFile(reading: $0, of: .anyone).rules.names }
+    return try PolicyFile.parse(bytes, file: file, accounts: accounts, tokens: names)
   }
 }
 
@@ -39,7 +44,8 @@ struct PolicyCheck: ParsableCommand {
     for rule in policy.rules {
       let principals = rule.principals.map(\.text).joined(separator: ", ")
       let operations = Permission.allCases.filter(rule.permissions.contains).map(\.rawValue).joined(separator: ", ")
-      print("\(rule.place): \(rule.name), \(rule.role.rawValue): \(principals): \(operations)")
+      let token = rule.token.map { " with token \($0.rawValue)" } ?? ""
+      print("\(rule.place): \(rule.name), \(rule.role.rawValue): \(printable(principals))\(token): \(operations)")
     }
   }
 }
@@ -70,9 +76,14 @@ struct PolicyExplain: ParsableCommand {
   @Option(help: "A tenant, where no key is asked about.")
   var tenant: String?
 
+  @Option(help: ArgumentHelp("The token that they show, by its name in the tokens' file.", valueName: "name[/subject]"))
+  var token: String?
+
+  @Option(help: ArgumentHelp("A tenant that the token names; may be given again.", valueName: "tenant"))
+  var tokenTenant: [String] = []
+
   @Flag(help: "Print JSON.")
   var json = false
-
 
   func run() throws {
     let accounts = AccountNames.system()
@@ -89,6 +100,7 @@ private struct PolicyQuestion {
   let permission: Permission
   let tenant: TenantID?
   let key: KeyName?
+  let bearer: Bearer?
 
   init(_ asked: PolicyExplain, _ accounts: AccountNames) throws {
     switch try? PolicyFile.principal(asked.principal, accounts) {
@@ -107,6 +119,22 @@ private struct PolicyQuestion {
     self.permission = permission
     tenant = try Self.name(asked.key?.tenant ?? asked.tenant) { try TenantID($0) }
     key = try Self.name(asked.key?.key) { try KeyName($0) }
+    bearer = try Self.bearer(asked, accounts)
+  }
+
+  private static func bearer(_ asked: PolicyExplain, _ accounts: AccountNames) throws -> Bearer? {
+    guard let text = asked.token else {
+      guard asked.tokenTenant.isEmpty else { throw Failure(.usage, "--token-tenant is a token's: give --token NAME too") }
+      return nil
+    }
+    guard case .token(let name, let subject) = try? PolicyFile.principal("token:" + text, accounts) else {
+      throw Failure(.usage, "--token names a token of the tokens' file: NAME, or NAME/SUBJECT")
+    }
+    guard !asked.tokenTenant.isEmpty else {
+      throw Failure(.usage, "--token: every token names tenants: give --token-tenant TENANT")
+    }
+    let tenants = try asked.tokenTenant.compactMap { try Self.name($0) { try TenantID($0) } }
+    return Bearer(name: name, tenants: tenants, subject: subject ?? [])
   }
 
   /// The kernel's number for nobody stands for a group that is not known: no rule is about it.
@@ -129,7 +157,8 @@ private struct PolicyQuestion {
   var about: String {
     if let name = principal.names.first { return name.text }
     let group = principal.gid == .max ? "" : ", gid:\(principal.gid)"
-    return "uid:\(principal.uid)\(group)"
+    let token = bearer.map { ", token:\(printable(String(decoding: $0.text, as: UTF8.self)))" } ?? ""
+    return "uid:\(principal.uid)\(group)\(token)"
   }
 }
 
@@ -141,7 +170,7 @@ private struct PolicyAnswer {
   init(_ question: PolicyQuestion, _ policy: AccessPolicy) {
     self.question = question
     explanation = policy.explain(
-      question.permission, by: question.principal, tenant: question.tenant, key: question.key)
+      question.permission, by: question.principal, bearing: question.bearer, tenant: question.tenant, key: question.key)
   }
 
   var isAllowed: Bool { if case .allowed = explanation { true } else { false } }
@@ -164,6 +193,10 @@ private struct PolicyAnswer {
     case .operation: "not \(question.permission.rawValue)"
     case .tenant: "not tenant \(question.tenant?.rawValue ?? "")"
     case .key: "not key \(question.key?.rawValue ?? "")"
+    case .token:
+      question.tenant == nil
+        ? "by a token, and so only for a tenant that is named"
+        : "no token of the right name that is for tenant \(question.tenant?.rawValue ?? "")"
     }
   }
 

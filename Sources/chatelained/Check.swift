@@ -8,6 +8,7 @@ internal import ChatelaineExits
 internal import ChatelaineHardening
 internal import ChatelaineKeyService
 internal import ChatelaineTLS
+internal import ChatelaineTokens
 internal import ChatelaineVocabulary
 internal import Glibc
 
@@ -18,7 +19,7 @@ extension Chatelained {
       print("\(measure.isHeld ? "held    " : "NOT HELD") \(measure.name.rawValue): \(measure.detail)")
     }
     if let bound = try descriptorBudget(settings).sentence(settings) { print("doors    \(bound)") }
-    let (policy, _) = try readPolicy(settings)
+    let (policy, _, tokens) = try readPolicy(settings)
     print(
       "policy   \(policy.rules.count) rules\(policy.combinedRoles ? ", roles may be combined: for trying things out" : "")"
     )
@@ -26,6 +27,9 @@ extension Chatelained {
     for (name, listener) in settings.listeners {
       let days = (contexts[name]?.secondsLeft ?? 0) / 86_400
       print("\(name) \(listener.address.text), its certificate ends in \(days) days")
+    }
+    if settings.tokens != nil {
+      print("tokens   \(tokens.rules.issuers.count) issuers, \(tokens.rules.statics.count) static")
     }
     let found = try openKeyring(settings)
     let heads = try headSettings(settings)
@@ -54,10 +58,14 @@ extension Chatelained {
     guard Hardening.hasOutputArrived() else { throw Failure(.inputOutput, "standard output cannot be written: \(Hardening.outputFault)") }
   }
 
-  /// The policy, and the file that it stands in.
-  func readPolicy(_ settings: ServiceConfiguration) throws(ConfigurationError) -> (AccessPolicy, file: [UInt8]) {
+  /// The policy, the file that it stands in, and the tokens that it may name.
+  func readPolicy(
+    _ settings: ServiceConfiguration
+  ) throws(ConfigurationError) -> (AccessPolicy, file: [UInt8], tokens: AcceptedTokens) {
     let file = try ConfigurationFile.read(settings.policy)
-    return (try PolicyFile.parse(file, file: settings.policy, accounts: .system()), file)
+    let tokens = try AcceptedTokens(settings)
+    let policy = try PolicyFile.parse(file, file: settings.policy, accounts: .system(), tokens: tokens.rules.names)
+    return (policy, file, tokens)
   }
 
   /// The configuration of one service does not run with the log of another.
@@ -84,5 +92,20 @@ extension Chatelained {
     if report.openIntents > 0 {
       print("log      \(report.openIntents) changes without an outcome: the next start resolves them")
     }
+  }
+}
+
+/// The tokens that the configuration names, and the directories of their files; none where it names none.
+struct AcceptedTokens {
+  let rules: TokenRules
+  let directories: [String]
+
+  init(_ settings: ServiceConfiguration) throws(ConfigurationError) {
+    guard let path = settings.tokens else {
+      (rules, directories) = (.none, [])
+      return
+    }
+    let file = try TokensFile(reading: path)
+    (rules, directories) = (file.rules, ([path] + file.keySets).map(directoryAbove))
   }
 }

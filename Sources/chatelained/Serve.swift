@@ -8,6 +8,7 @@ internal import ChatelaineExits
 internal import ChatelaineHardening
 internal import ChatelaineKeyService
 internal import ChatelaineKeyStore
+internal import ChatelaineTokens
 internal import ChatelaineVocabulary
 internal import CWipingFree
 internal import Glibc
@@ -26,16 +27,16 @@ extension Chatelained {
     let all = settings.sockets.map { DoorSocket($0) }
     let passed: PassedSockets
     do throws(DoorError) { passed = try .take(for: all) } catch { throw Failure(error) }
-    let (policy, policyFile) = try readPolicy(settings)
+    let rules = try readPolicy(settings)
     let found = try openKeyring(settings)
     let heads = try headSettings(settings)
     let tcp = try bindListeners(settings, readTLS(settings))
     let signals = Signals()
     // why: before the first thread, for Landlock binds those that come after it.
-    var measures = measures + [confineFiles(settings, found)]
+    var measures = measures + [confineFiles(settings, found, rules.tokens)]
     let sockets = all.filter { passed.byPath[$0.path] == nil }
     let ((service, report), keyring) = try withKeyring(found) {
-      try open(settings, $0, heads, policy, policyFile, sockets: sockets)
+      try open(settings, $0, heads, rules, sockets: sockets)
     }
     tell("open", report, service)
     guard !signals.isStopWaiting else { return stop(service) }
@@ -81,11 +82,13 @@ extension Chatelained {
     tellOperator("stopped", [])
   }
 
-  func confineFiles(_ settings: ServiceConfiguration, _ keyring: KeyringContents) -> Measure {
+  func confineFiles(
+    _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ tokens: AcceptedTokens? = nil
+  ) -> Measure {
     let writable = ([settings.store] + settings.sockets.map(\.path)).map(directoryAbove)
     let system = ["/etc", "/usr", "/lib", "/lib64", "/proc"]
     let tls = Set(settings.listeners.flatMap(\.listener.tls.paths).map(directoryAbove)).sorted()
-    let readable = [directoryAbove(settings.policy), settings.keyring.directory] + tls + system
+    let readable = [directoryAbove(settings.policy), settings.keyring.directory] + tls + system + (tokens?.directories ?? [])
     return Hardening.confineFiles(
       writable: writable + [settings.log.directory] + (settings.log.anchor.map { [directoryAbove($0)] } ?? []),
       addable: makesVersions(settings, keyring) ? [settings.keyring.directory] : [], readable: readable)
@@ -99,8 +102,8 @@ extension Chatelained {
 
   /// `sockets` are those that are to be made: whether they can be is seen before the log has an entry of this start.
   private func open(
-    _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ heads: HeadSettings?, _ policy: AccessPolicy,
-    _ policyFile: [UInt8], sockets: [DoorSocket]
+    _ settings: ServiceConfiguration, _ keyring: KeyringContents, _ heads: HeadSettings?,
+    _ rules: (policy: AccessPolicy, file: [UInt8], tokens: AcceptedTokens), sockets: [DoorSocket]
   ) throws -> (KeyService, StartReport) {
     let storage = try openLog(settings)
     try checkSockets(sockets, asking: true)
@@ -109,7 +112,8 @@ extension Chatelained {
     return try tellingOfRollback(settings, keyring, heads, storage) {
       try KeyService.open(
         storePath: settings.store, log: storage, options: LogOptions(settings), masterKeys: keyring.keys,
-        refusedFiles: keyring.refused, policy: policy, policyFile: policyFile,
+        refusedFiles: keyring.refused, policy: rules.policy, policyFile: rules.file,
+        tokens: rules.tokens.rules,
         keyring: ServiceKeyring(place, makesVersions: makesVersions(settings, keyring)), heads: heads,
         onPoisoned: Self.endAfterFailedSync, onRefusing: Self.tellOfRefusing
       ) { fault in
@@ -191,10 +195,13 @@ extension Chatelained {
     do {
       let bytes = try ConfigurationFile.read(settings.policy)
       file = bytes
-      let policy = try PolicyFile.parse(bytes, file: settings.policy, accounts: .system())
-      _ = try service.reloadPolicy(policy, file: bytes, by: .service, RequestTags())
+      // why: rules name tokens, so both are taken, or neither.
+      let tokens = try AcceptedTokens(settings).rules
+      let policy = try PolicyFile.parse(bytes, file: settings.policy, accounts: .system(), tokens: tokens.names)
+      _ = try service.reloadPolicy(policy, tokens: tokens, file: bytes, by: .service, RequestTags())
       facts.notePolicy(refusedBecause: nil)
-      return tellOperator("policy reloaded", [("rules", "\(policy.rules.count)")])
+      let taken = settings.tokens == nil ? [] : [("tokens", "\(tokens.issuers.count + tokens.statics.count)")]
+      return tellOperator("policy reloaded", [("rules", "\(policy.rules.count)")] + taken)
     } catch let error as ConfigurationError {
       refusal = error.sentence
       // why: where the log takes no entry it says so itself.

@@ -36,6 +36,26 @@ struct ConnectionTests {
     return holds()
   }
 
+  // MARK: Tokens
+
+  @Test("A call carries its own token, else the connection's, else none; and no text shows one")
+  func tokens() async throws {
+    let (own, shared) = try (#require(AccessToken(Array("own.t.x".utf8))), #require(AccessToken(Array("shared".utf8))))
+    var options = ConnectionOptions()
+    options.token = { shared }
+    try await Self.with(Self.echo, options: options) { connection, server in
+      _ = try await Self.encrypt(connection, "a")
+      _ = try await Self.encrypt(connection, "b", CallOptions(token: own))
+      #expect(server.requests.map { $0.authorization.map { String(decoding: $0, as: UTF8.self) } } == ["Bearer shared", "Bearer own.t.x"])
+    }
+    try await Self.with(Self.echo) { connection, server in
+      _ = try await Self.encrypt(connection, "c")
+      #expect(server.requests.map(\.authorization) == [nil], "the control")
+    }
+    #expect(!"\(own) \(String(reflecting: CallOptions(token: own)))".contains("own.t.x"))
+    for text in ["", "a b", "a\n", "ä", String(repeating: "a", count: 8193)] { #expect(AccessToken(Array(text.utf8)) == nil) }
+  }
+
   // MARK: Who serves
 
   @Test("A server of another user gets a connection and not one byte")

@@ -13,6 +13,7 @@ final class ScriptedServer: Sendable {
     let timeoutNanoseconds: UInt64?
     let call: KeyCall?
     let plaintext: [UInt8]
+    let authorization: [UInt8]?
   }
 
   enum Answer: Sendable {
@@ -93,7 +94,8 @@ final class ScriptedServer: Sendable {
       if let method { call = try? KeyCall(method, bytes.span, in: request.payload) }
       let taken = Request(
         stream: frame.stream, timeoutNanoseconds: request.timeoutNanoseconds, call: call,
-        plaintext: call.map { Array(bytes[$0.items[0].body]) } ?? [])
+        plaintext: call.map { Array(bytes[$0.items[0].body]) } ?? [],
+        authorization: request.authorization.map { Array(bytes[$0]) })
       let number = log.state.withLock {
         $0.requests.append(taken)
         return $0.requests.count

@@ -1,5 +1,6 @@
 import ChatelaineAccessPolicy
 import ChatelaineConfiguration
+import ChatelaineTokens
 import ChatelaineTestSupport
 import ChatelaineVocabulary
 import Foundation
@@ -28,6 +29,14 @@ struct ExampleFileTests {
     #expect(policy.grants(to: payments).grant(.keyRotate) == nil)
     #expect(policy.grants(to: people).grant(.keyRotate, tenant: acme, key: key) != nil)
     #expect(policy.grants(to: people).grant(.decrypt) == nil)
+  }
+
+  @Test("The example of tokens has an issuer and a static token, and no token")
+  func tokens() throws {
+    let text = String(decoding: try bytes("tokens-example.yaml"), as: UTF8.self)
+    let rules = try TokensFileTests.parse(text).rules
+    #expect(rules.issuers.map(\.name.rawValue) == ["platform"] && rules.statics.map(\.name.rawValue) == ["cron"])
+    #expect(!text.contains("cht_"))
   }
 
   @Test("The example configuration names what the unit, sysusers and tmpfiles make")

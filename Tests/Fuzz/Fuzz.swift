@@ -5,6 +5,7 @@ internal import ChatelaineCustody
 internal import ChatelaineEnvelopes
 internal import ChatelainePrimitives
 internal import ChatelaineSecretMemory
+internal import ChatelaineTokens
 internal import ChatelaineTransit
 internal import ChatelaineVocabulary
 internal import Glibc
@@ -24,10 +25,11 @@ private let target: @Sendable (Span<UInt8>) -> Void = {
   case "configuration": return fuzzConfiguration
   case "proof": return fuzzProof
   case "http": return fuzzHTTP
+  case "token": return fuzzToken
   case "planted": return fuzzPlanted
   default:
     fatalError(
-      "set CHATELAINE_FUZZ_TARGET to envelope, wrapped-key, entry, frame, keyring, configuration, proof, http or planted")
+      "set CHATELAINE_FUZZ_TARGET to envelope, wrapped-key, entry, frame, keyring, configuration, proof, http, token or planted")
   }
 }()
 
@@ -155,6 +157,25 @@ private func fuzzChunks(_ bytes: Span<UInt8>) {
   default: preconditionFailure("the same bytes are a body in one way and none in another")
   }
 }
+
+/// A set of keys, and any bytes as a token of an issuer who has no key that anybody knows: none is ever taken.
+private func fuzzToken(_ bytes: Span<UInt8>) {
+  var file = bytes.copied()
+  if let set = try? TokenKeySet(parsing: &file) {
+    precondition((1...Limits.tokenKeysMax).contains(set.keys.count) && file.allSatisfy { $0 == 0 })
+  }
+  let hash = SHA256.hash(bytes)
+  precondition((try? tokenRules.verify(bytes, hash: hash, now: 1_700_000_100)) == nil, "a token that nobody signed")
+}
+
+private let tokenRules: TokenRules = {
+  let key = #"{"kty":"OKP","kid":"d","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#
+  var file = Array(#"{"keys":[\#(key)]}"#.utf8)
+  guard let set = try? TokenKeySet(parsing: &file), let name = try? KeyName("platform") else { fatalError("a set of keys") }
+  let issuer = TokenIssuer(
+    name: name, issuer: Array("i".utf8), audiences: [Array("a".utf8)], tenantClaim: "t", leewaySeconds: 30, keys: set)
+  return TokenRules(issuers: [issuer], statics: [])
+}()
 
 /// The control: a parser with a bug that the fuzzer must find.
 private func fuzzPlanted(_ bytes: Span<UInt8>) {

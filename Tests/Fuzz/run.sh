@@ -30,7 +30,7 @@ fuzz() {
   fi
 }
 # Two at a time: each is one thread.
-targets=(envelope wrapped-key entry frame keyring configuration proof http)
+targets=(envelope wrapped-key entry frame keyring configuration proof http token)
 for ((first = 0; first < ${#targets[@]}; first += 2)); do
   pair=("${targets[@]:first:2}") started=()
   for target in "${pair[@]}"; do

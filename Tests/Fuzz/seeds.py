@@ -1,4 +1,5 @@
 """Writes the vectors of one format as seed inputs for its fuzz target: seeds.py TARGET DIRECTORY."""
+import base64
 import json
 import pathlib
 import sys
@@ -31,6 +32,13 @@ if target == "http":
                      '3\r\n{  \r\n00A\r\n"bytes":16\r\n1\r\n}\r\n0\r\n\r\n'):
             seeds.append(b"\0/v1/acme/" + path.encode() + b"\n" + body.encode())
     seeds += [b"\1/v1/sys/health\n", b"\2/v1/acme/keys\n"]
+if target == "token":
+    def text(value):
+        return base64.urlsafe_b64encode(value.encode()).rstrip(b"=")
+    claims = '{"iss":"i","aud":["a"],"sub":"s","t":["acme"],"iat":1700000000,"nbf":1700000000.5,"exp":1700000600,"o":{"x":[1e3]}}'
+    for head in ('{"alg":"EdDSA","kid":"d","typ":"JWT"}', '{"alg":"none"}', '{"alg":"HS256"}', '{"alg":"EdDSA","\\u006bid":"d"}'):
+        seeds.append(text(head) + b"." + text(claims) + b"." + text("s" * 64))
+    seeds += [b"cht_" + b"A" * 43, b'{"keys":[{"kty":"OKP","kid":"d","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}']
 if target == "frame":
     log = vectors / "logs" / "valid-three-segments"
     seeds += [b"\2" + (log / "epoch-000001").read_bytes()]

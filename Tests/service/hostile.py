@@ -116,7 +116,7 @@ def frames(scene):
     check(caller.decrypt("acme", scene.envelope, CONTEXT).ok, "row 5: frames of other kinds are passed over")
     whole = request(DATA, "Decrypt", Data.message("acme", None, scene.envelope, CONTEXT))
     padding = MESSAGE_BYTES_MAX - len(whole) - 5
-    caller.frame(whole + field(5, bytes(padding)), stream=9)
+    caller.frame(whole + field(5, field(2, bytes(padding - 5))), stream=9)
     check(caller.receive()[1] == b"4111", "row 3: a message of 4 MiB is taken")
     caller.frame(b"\0" * 100, stream=11, length=MESSAGE_BYTES_MAX + 1)
     reply = caller.receive()
@@ -151,6 +151,9 @@ def streams(scene):
         reply = caller.receive()
         check(reply.code == "INVALID_REQUEST" and what in reply.sentence, "row 1: the frame's message: %s" % what)
         caller = scene.caller()
+    caller.frame(whole + field(5, b"\0"))
+    check(caller.receive().code == "INVALID_REQUEST", "row 1: the frame's message: metadata that is none")
+    caller = scene.caller()
     caller.frame(whole + field(5, b"") + field(5, b""))
     check(caller.receive()[1] == b"4111", "the control did not fail: metadata is passed over, and may come again")
 

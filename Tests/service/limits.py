@@ -193,7 +193,7 @@ def gone_while_waiting(scene):
     caller = scene.caller()
     caller.decrypt("acme", scene.envelope, CONTEXT)
     caller.socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 64 << 20)
-    payload = request(DATA, "Encrypt", Data.message("acme", key, b"x"), field(5, bytes((4 << 20) - 200)))
+    payload = request(DATA, "Encrypt", Data.message("acme", key, b"x"), field(5, field(2, bytes((4 << 20) - 205))))
     process.send_signal(signal.SIGSTOP)
     for stream in (3, 5, 7, 9):
         caller.frame(payload, stream=stream)

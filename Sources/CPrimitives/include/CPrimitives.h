@@ -1,5 +1,5 @@
 #pragma once
-// SHA-256, SHA-512 and HMAC-SHA-512 over plain, copyable state structs.
+// SHA-256, SHA-512 and HMAC-SHA-512 over plain, copyable state structs; and others' signatures, verified.
 //
 // OpenSSL 3 keeps EVP hash states on its own heap and takes 456 ns for an HMAC; the SHA*_CTX structs
 // are 216 bytes, can live in locked memory and be copied. They are deprecated, not removed: this
@@ -31,3 +31,15 @@ void ch_hmac_sha512(const void *state, const void *a, size_t a_count, const void
 
 /// Erases in a way that the compiler keeps.
 void ch_erase(void *bytes, size_t count);
+
+/// Whether `signature` is one of `message` by RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017), under a key of big-endian numbers.
+int ch_rsa_sha256_is_valid(const uint8_t *modulus, size_t modulus_count, const uint8_t *exponent, size_t exponent_count,
+                           const uint8_t *signature, size_t signature_count, const uint8_t *message,
+                           size_t message_count);
+
+/// Whether 0x04 and two coordinates are a point of P-256.
+int ch_p256_is_key(const uint8_t point[65]);
+
+/// Whether r and s, 32 bytes each, are an ECDSA signature of `message` with SHA-256 under that point (FIPS 186-5).
+int ch_p256_sha256_is_valid(const uint8_t point[65], const uint8_t signature[64], const uint8_t *message,
+                            size_t message_count);

@@ -1,4 +1,4 @@
-import ChatelaineTransit
+import ChatelaineVocabulary
 import Testing
 
 @Suite("JSON, read in place")

@@ -8,7 +8,7 @@ package enum JSONFault: Error, Equatable, Sendable {
 }
 
 /// Reads one JSON text from front to back, in place: what is secret stays where it is. Strict (RFC 8259, no byte order
-/// mark), and made for texts whose every member is known: it passes over nothing.
+/// mark). What is not known is passed over by `skip` alone.
 ///
 /// `open`, then `nextMember` or `nextElement` until it gives nil, each followed by reading one value.
 package struct JSONReader {
@@ -16,13 +16,15 @@ package struct JSONReader {
 
   package private(set) var at: Int
   private let end: Int
+  private let depthMax: Int
   private var depth = 0
   /// Nothing stands yet in what was opened last.
   private var isFirst = false
 
-  package init(in range: Range<Int>) {
+  package init(in range: Range<Int>, depthMax: Int = Self.depthMax) {
     at = range.lowerBound
     end = range.upperBound
+    self.depthMax = depthMax
   }
 
   /// Where a string's characters lie, without its quotes, as they are written.
@@ -58,7 +60,7 @@ package struct JSONReader {
     skipBlanks(bytes)
     try take(bracket, bytes)
     depth += 1
-    guard depth <= Self.depthMax else { throw .tooDeep }
+    guard depth <= depthMax else { throw .tooDeep }
     isFirst = true
   }
 
@@ -174,6 +176,114 @@ package struct JSONReader {
   package mutating func takeNull(_ bytes: borrowing MutableSpan<UInt8>) -> Bool {
     skipBlanks(bytes)
     return takeWord("null", bytes)
+  }
+
+  /// Reads an object of at most so many members: `take` reads the value of a name, or says false and has it passed over. A
+  /// name that stands twice is refused, however it is written.
+  package mutating func object(
+    _ bytes: inout MutableSpan<UInt8>, membersMax: Int,
+    _ take: (inout JSONReader, inout MutableSpan<UInt8>, Range<Int>) throws(JSONFault) -> Bool
+  ) throws(JSONFault) {
+    try openObject(bytes)
+    var names: [Range<Int>] = []
+    while let text = try nextMember(bytes) {
+      let name = text.hasEscapes ? try unescape(text.range, &bytes) : text.range
+      guard names.count < membersMax, !names.contains(where: { Self.isSame(bytes, $0, name) }) else { throw .malformed }
+      names.append(name)
+      if try !take(&self, &bytes, name) { try skip(bytes) }
+    }
+  }
+
+  private static func isSame(_ bytes: borrowing MutableSpan<UInt8>, _ one: Range<Int>, _ other: Range<Int>) -> Bool {
+    guard one.count == other.count else { return false }
+    for place in 0..<one.count where bytes[one.lowerBound + place] != bytes[other.lowerBound + place] { return false }
+    return true
+  }
+
+  /// A copy of a string's own characters.
+  package mutating func copiedText(_ bytes: inout MutableSpan<UInt8>, countMax: Int) throws(JSONFault) -> [UInt8] {
+    let range = try text(&bytes)
+    guard range.count <= countMax else { throw .malformed }
+    return bytes.span.extracting(range).copied()
+  }
+
+  /// A string, or a list of at most so many.
+  package mutating func copiedTexts(
+    _ bytes: inout MutableSpan<UInt8>, max: Int, countMax: Int
+  ) throws(JSONFault) -> [[UInt8]] {
+    guard try kind(bytes) == .array else { return [try copiedText(&bytes, countMax: countMax)] }
+    var texts: [[UInt8]] = []
+    try openArray(bytes)
+    while try nextElement(bytes) {
+      guard texts.count < max else { throw .malformed }
+      texts.append(try copiedText(&bytes, countMax: countMax))
+    }
+    return texts
+  }
+
+  /// Passes over one value of any kind, which must be JSON.
+  package mutating func skip(_ bytes: borrowing MutableSpan<UInt8>) throws(JSONFault) {
+    switch try kind(bytes) {
+    case .string: _ = try string(bytes)
+    case .number: try skipNumber(bytes)
+    case .literal:
+      guard takeWord("true", bytes) || takeWord("false", bytes) || takeWord("null", bytes) else { throw .malformed }
+      guard isAtEndOfValue(bytes) else { throw .malformed }
+    case .object:
+      try openObject(bytes)
+      while try nextMember(bytes) != nil { try skip(bytes) }
+    case .array:
+      try openArray(bytes)
+      while try nextElement(bytes) { try skip(bytes) }
+    }
+  }
+
+  /// RFC 8259 §6.
+  private mutating func skipNumber(_ bytes: borrowing MutableSpan<UInt8>) throws(JSONFault) {
+    if at < end, bytes[at] == UInt8(ascii: "-") { at += 1 }
+    let start = at
+    guard skipDigits(bytes), at - start == 1 || bytes[start] != UInt8(ascii: "0") else { throw .malformed }
+    if at < end, bytes[at] == UInt8(ascii: ".") {
+      at += 1
+      guard skipDigits(bytes) else { throw .malformed }
+    }
+    if at < end, bytes[at] | 0x20 == UInt8(ascii: "e") {
+      at += 1
+      if at < end, bytes[at] == UInt8(ascii: "+") || bytes[at] == UInt8(ascii: "-") { at += 1 }
+      guard skipDigits(bytes) else { throw .malformed }
+    }
+    guard isAtEndOfValue(bytes) else { throw .malformed }
+  }
+
+  /// False where there is none.
+  private mutating func skipDigits(_ bytes: borrowing MutableSpan<UInt8>) -> Bool {
+    let start = at
+    while at < end, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[at]) { at += 1 }
+    return at > start
+  }
+
+  /// A NumericDate (RFC 7519 §2): seconds since 1970, at most of the year 9999, and whether there is more than a whole
+  /// number of them. No sign and no exponent, which nobody writes there.
+  package mutating func numericDate(
+    _ bytes: borrowing MutableSpan<UInt8>
+  ) throws(JSONFault) -> (seconds: UInt64, hasFraction: Bool) {
+    guard try kind(bytes) == .number else { throw .malformed }
+    let start = at
+    guard skipDigits(bytes), at - start <= 12, at - start == 1 || bytes[start] != UInt8(ascii: "0") else {
+      throw .malformed
+    }
+    var seconds: UInt64 = 0
+    for place in start..<at { seconds = seconds * 10 + UInt64(bytes[place] - UInt8(ascii: "0")) }
+    guard seconds <= 253_402_300_799 else { throw .malformed }
+    var hasFraction = false
+    if at < end, bytes[at] == UInt8(ascii: ".") {
+      at += 1
+      let first = at
+      guard skipDigits(bytes) else { throw .malformed }
+      for place in first..<at where bytes[place] != UInt8(ascii: "0") { hasFraction = true }
+    }
+    guard isAtEndOfValue(bytes) else { throw .malformed }
+    return (seconds, hasFraction)
   }
 
   package func matches(_ word: String, _ bytes: borrowing MutableSpan<UInt8>, _ range: Range<Int>) -> Bool {
