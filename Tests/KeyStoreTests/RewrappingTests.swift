@@ -96,7 +96,7 @@ import Testing
       #expect(try done.rotation == store.rotation(to: 2) && done.rotation.rewrapped == UInt64(moved))
       let census = try store.census()
       #expect(census[1] == 200 - moved && census[2] == moved && census.total == 200)
-      if batches % 16 == 1 { try holds() }
+      if batches % 64 == 1 { try holds() }
     } while try store.rotation(to: 2)?.finished == nil
     #expect(moved == 200 && batches >= 200 / rowsMax)
     try holds()
